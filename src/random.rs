@@ -1,0 +1,47 @@
+//! Counter-based random streams: every draw is a function of (seed, purpose, iteration, task, episode, index).
+//!
+//! The tuple itself is the 256-bit key of a ChaCha8 generator and the index is the position in its stream,
+//! so there is no generator state that a resume could lose and no order of threads that could change a draw.
+
+use rand::{Rng, SeedableRng};
+pub use rand_chacha::ChaCha8Rng as Stream;
+
+/// What a draw is for. The numbers are part of every result: never reuse or renumber them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Purpose {
+    /// Initial parameters. Index: parameter.
+    Init = 1,
+    /// Training task: (iteration, task).
+    TrainTask = 2,
+    /// Points of a training task: (iteration, task, episode = 0 support, 1 query).
+    TrainPoints = 3,
+    /// Test task: (0, task).
+    EvalTask = 4,
+    /// Points of a test task: (support size, task, episode = 0 support, 1 query).
+    EvalPoints = 5,
+    /// Environment resets of training: (iteration, task, episode).
+    TrainReset = 6,
+    /// Action noise of training: (iteration, task, episode).
+    TrainAction = 7,
+    /// Environment resets of evaluation: (support size, task, episode).
+    EvalReset = 8,
+    /// Action noise of evaluation: (support size, task, episode).
+    EvalAction = 9,
+}
+
+/// The stream of one purpose at one place.
+pub fn stream(seed: u64, purpose: Purpose, iteration: u64, task: u32, episode: u32) -> Stream {
+    let mut key = [0u8; 32];
+    key[0..8].copy_from_slice(&seed.to_le_bytes());
+    key[8..12].copy_from_slice(&(purpose as u32).to_le_bytes());
+    key[12..20].copy_from_slice(&iteration.to_le_bytes());
+    key[20..24].copy_from_slice(&task.to_le_bytes());
+    key[24..28].copy_from_slice(&episode.to_le_bytes());
+    Stream::from_seed(key)
+}
+
+/// The first 64 bits of a stream: the explicit seed that a plugin call receives.
+pub fn seed_at(seed: u64, purpose: Purpose, iteration: u64, task: u32, episode: u32) -> u64 {
+    stream(seed, purpose, iteration, task, episode).next_u64()
+}

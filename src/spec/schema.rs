@@ -1,0 +1,206 @@
+//! What an experiment is: plain, comparable, serialisable data with every default explicit.
+//!
+//! Field documentation is the help text. Sources: "paper" is Finn, Abbeel and Levine (ICML 2017);
+//! "released" is the authors' published code.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A whole experiment, resolved.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Spec {
+    /// Name of the experiment; becomes the folder under `results/`. `[a-z0-9_.-]`, at most 100 bytes, no leading dot.
+    pub name: String,
+    /// Every random number is a function of this seed, its purpose and its indices.
+    pub seed: u64,
+    /// Trained and evaluated in this order.
+    pub methods: Vec<Method>,
+    pub task: Task,
+    pub model: Model,
+    pub inner: Inner,
+    pub outer: Outer,
+    pub eval: Eval,
+    pub device: Device,
+}
+
+/// One word per learner of the paper's figures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Method {
+    /// Second-order MAML (Algorithms 2 and 3), or the order that `inner.order` says.
+    Maml,
+    /// First-order MAML: the inner gradient is treated as a constant (paper, section 5.2).
+    Fomaml,
+    /// Trained on all tasks at once without an inner step, then fine-tuned.
+    Pretrained,
+    /// The initialisation, never trained, then fine-tuned.
+    Random,
+    /// Trained on all tasks with the task's parameters as extra inputs; not adapted.
+    Oracle,
+}
+
+/// Where tasks come from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Task {
+    /// Name of the plugin library (`lib<name>.so`).
+    pub plugin: String,
+    /// The plugin's own parameters, checked against the table that the plugin declares.
+    pub params: BTreeMap<String, ParamValue>,
+    /// Supervised: support points per task (K). Reinforcement learning: trajectories per inner update.
+    pub support: usize,
+    /// Supervised: query points per task. Reinforcement learning: trajectories after adaptation.
+    pub query: usize,
+    /// Steps per episode; the host's time limit (environments only; null otherwise).
+    pub horizon: Option<usize>,
+}
+
+/// The value of a plugin parameter.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum ParamValue {
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+    Text(String),
+}
+
+/// The network: a multilayer perceptron (further kinds arrive with few-shot images).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Model {
+    /// Widths of the hidden layers.
+    pub hidden: Vec<usize>,
+    pub activation: Activation,
+    pub init: Init,
+    /// Gaussian policies: initial standard deviation of the actions (released: 1.0).
+    pub init_std: f64,
+    /// Gaussian policies: floor of the standard deviation (released: 1e-6).
+    pub min_std: f64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Activation {
+    Relu,
+    Tanh,
+    Sigmoid,
+}
+
+/// How weights start; biases start at zero.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Init {
+    /// Normal with standard deviation `std`, redrawn beyond two deviations (released: 0.01 for the sinusoid).
+    TruncatedNormal { std: f64 },
+    /// Uniform in ±sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio 2010; the released policies).
+    Xavier,
+}
+
+/// Adaptation to one task.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Inner {
+    /// Gradient steps during meta-training.
+    pub steps: usize,
+    /// Step size α.
+    pub rate: f64,
+    /// `second`: differentiate through the inner gradient; `first`: treat it as a constant.
+    pub order: Order,
+    pub loss: Loss,
+    pub reduction: Reduction,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Order {
+    First,
+    Second,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Loss {
+    SquaredError,
+    CrossEntropy,
+    /// Minus the mean of log-probability times advantage; environments only.
+    Reinforce,
+}
+
+/// How a loss over several points becomes one number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reduction {
+    Mean,
+    Sum,
+    /// Sum over points divided by the support size K, as the released image code does (protocol A.0 row 16).
+    SumOverShot,
+}
+
+/// Meta-training.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Outer {
+    /// Meta-iterations.
+    pub iterations: usize,
+    /// Tasks per meta-iteration (the meta-batch).
+    pub tasks: usize,
+    pub optimizer: Optimizer,
+    /// Reinforcement learning: discount γ (released: 0.99).
+    pub discount: f64,
+    /// Reinforcement learning: λ of generalised advantage estimation (released: 1.0).
+    pub gae_lambda: f64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Optimizer {
+    /// Kingma and Ba 2015 with bias correction.
+    Adam {
+        rate: f64,
+        beta1: f64,
+        beta2: f64,
+        epsilon: f64,
+        /// Each gradient element is clipped to ±clip; null: no clipping.
+        clip: Option<f64>,
+    },
+    Sgd {
+        rate: f64,
+        clip: Option<f64>,
+    },
+    /// Trust-region policy optimisation (Schulman et al. 2015), exact Hessian-vector products.
+    Trpo {
+        /// Limit of the mean KL divergence of one update (paper: 0.01).
+        kl: f64,
+        /// Conjugate-gradient iterations (released: 10).
+        cg_iterations: usize,
+        /// Added to the curvature's diagonal (released: 1e-5).
+        cg_damping: f64,
+        /// The line search multiplies the step by this (released: 0.8) …
+        backtrack_ratio: f64,
+        /// … at most this often (released: 15).
+        max_backtracks: usize,
+    },
+}
+
+/// Evaluation on held-out tasks.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Eval {
+    /// Evaluate after every so many meta-iterations, and at the end; 0: only at the end.
+    pub every: usize,
+    /// Number of test tasks; tasks are the same for every method.
+    pub tasks: usize,
+    /// CSV file of test tasks, one column per task parameter, relative to the spec's folder; null: sampled.
+    pub task_file: Option<String>,
+    /// Gradient steps; every curve is reported for 0..=steps.
+    pub steps: usize,
+    /// Support sizes to evaluate with (points, or trajectories per update).
+    pub support: Vec<usize>,
+    /// Step size of the first update, by method, one for each entry of `support`.
+    /// Methods that are not named use `inner.rate`.
+    pub rate: BTreeMap<Method, Vec<f64>>,
+    /// Factor on the step size after the first update (paper: 0.5 for reinforcement learning, else 1).
+    pub later_rate_factor: f64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Device {
+    Cpu,
+}
