@@ -1,0 +1,77 @@
+//! Reductions; a reduced axis stays with length 1, so that `expand` is the adjoint of `sum` and back.
+
+use super::{Row, Sample, expect};
+use crate::graph::{Op, Shape};
+
+pub static SUM: Row = Row {
+    name: "sum",
+    formula: "Σ a over the axes, which stay with length 1",
+    adjoint: "g repeated along the axes",
+    shape: |op, shapes| {
+        let [a] = expect::<1>(shapes)?;
+        let Op::Sum(mask) = op else { return Err("not a sum".into()) };
+        if *mask == 0 || usize::from(*mask) >> a.len() != 0 {
+            return Err(format!("axes {mask:#b} of a tensor with {} axes", a.len()));
+        }
+        Ok((0..a.len()).filter(|i| mask >> i & 1 == 1).fold(a, |s, axis| s.with(axis, 1)))
+    },
+    eval: |_, shape, args| {
+        let (a, strides) = (args[0], shape.strides());
+        let mut out = vec![0.0; shape.size()];
+        for (flat, x) in a.data.iter().enumerate() {
+            out[folded(a.shape, shape, strides, flat)] += x;
+        }
+        out
+    },
+    derivative: |p| vec![Some(p.adjoint.broadcast(p.inputs[0].shape))],
+    samples: || {
+        vec![
+            Sample::of(Op::Sum(0b10), &[&[2, 3]]),
+            Sample::of(Op::Sum(0b101), &[&[2, 3, 2]]),
+            Sample::of(Op::Sum(0b1), &[&[1, 3]]),
+        ]
+    },
+};
+
+pub static MAX_REDUCE: Row = Row {
+    name: "max_reduce",
+    formula: "largest a over one axis, which stays with length 1",
+    adjoint: "g to the largest element, shared equally among ties",
+    shape: |op, shapes| {
+        let [a] = expect::<1>(shapes)?;
+        match op {
+            Op::MaxReduce(axis) if usize::from(*axis) < a.len() && a[usize::from(*axis)] > 0 => {
+                Ok(a.with(usize::from(*axis), 1))
+            }
+            _ => Err("takes one axis of length at least 1".into()),
+        }
+    },
+    eval: |_, shape, args| {
+        let (a, strides) = (args[0], shape.strides());
+        let mut out = vec![f64::NEG_INFINITY; shape.size()];
+        for (flat, x) in a.data.iter().enumerate() {
+            let at = &mut out[folded(a.shape, shape, strides, flat)];
+            if *x > *at || x.is_nan() {
+                *at = *x;
+            }
+        }
+        out
+    },
+    derivative: |p| {
+        let a = p.inputs[0];
+        let Op::MaxReduce(axis) = p.op else { return vec![None] };
+        let ones = a.tape.full(1.0, a.shape);
+        let zeros = a.tape.full(0.0, a.shape);
+        // The largest elements are those that are not smaller than the result.
+        let largest = a.less_than(p.output.broadcast(a.shape)).select(zeros, ones);
+        let share = (p.adjoint / largest.sum_keep(&[usize::from(axis)])).broadcast(a.shape);
+        vec![Some(largest.select(share, zeros))]
+    },
+    samples: || vec![Sample::of(Op::MaxReduce(1), &[&[2, 4]]), Sample::of(Op::MaxReduce(0), &[&[3, 1, 2]])],
+};
+
+/// Position in the reduced tensor of element `flat` of the whole one.
+fn folded(whole: Shape, reduced: Shape, strides: Shape, flat: usize) -> usize {
+    let at = whole.coordinates(flat);
+    (0..whole.len()).map(|i| if reduced[i] == 1 { 0 } else { at[i] * strides[i] }).sum()
+}
