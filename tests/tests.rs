@@ -1,1 +1,3 @@
-
+//! Every promise has its module; one binary keeps the build short.
+mod graph;
+mod meta;

@@ -1,0 +1,162 @@
+//! MAML for reinforcement learning (paper, Algorithm 3), with a trust-region outer step (protocol A.4).
+//!
+//! With one inner step, θ′ = θ − α ∇L(θ) where L is the policy-gradient loss on the task's support trajectories.
+//! The outer objective S(θ′) has gradient Jᵀ ∇S(θ′) with J = dθ′/dθ = I − α ∇²L(θ), and the Hessian of the
+//! post-adaptation KL divergence at the old policy is exactly Jᵀ F J with F the Fisher matrix at θ′, because the
+//! divergence's gradient with respect to θ′ vanishes there. So four small graphs carry everything:
+//! ∇L, v ↦ ∇²L v, ∇S and v ↦ F v, and several inner steps only repeat the first two.
+//!
+//! Each graph works on a piece of `n` time steps of one task; pieces add up (see [`loss::weighted`]).
+
+use super::loss;
+use crate::graph::{Plan, Port, Tape, Var, grad, jvp, vjp};
+use crate::nn::Policy;
+use crate::nn::policy::Gaussian;
+
+/// Inputs shared by the graphs of one piece: flat time steps of trajectories.
+struct Steps<'t> {
+    /// `[lead…, n, observation]`
+    observation: Var<'t>,
+    /// `[lead…, n, action]`, as sampled, before clipping.
+    action: Var<'t>,
+    /// `[lead…, n]`
+    advantage: Var<'t>,
+    /// `[lead…, n]`: 1/N on real steps, 0 on padding.
+    weight: Var<'t>,
+}
+
+impl Policy {
+    fn actions(&self) -> usize {
+        self.mlp.widths[self.mlp.widths.len() - 1]
+    }
+
+    fn steps<'t>(&self, tape: &'t Tape, lead: &[usize], n: usize) -> Steps<'t> {
+        let of = |tail: &[usize]| tape.input(&[lead, &[n], tail].concat());
+        Steps {
+            observation: of(&[self.mlp.widths[0]]),
+            action: of(&[self.actions()]),
+            advantage: of(&[]),
+            weight: of(&[]),
+        }
+    }
+
+    /// `theta`, `observation [n, …]` → `mean [n, actions]`, `log_std [1, actions]`.
+    pub fn act(&self, lead: &[usize], n: usize) -> Plan {
+        let tape = Tape::new();
+        let (inputs, outputs) = {
+            let theta = self.layout().inputs(&tape, lead);
+            let observation = tape.input(&[lead, &[n, self.mlp.widths[0]]].concat());
+            let out = self.forward(&theta, observation);
+            let inputs = vec![self.layout().port("theta", &theta), Port::single("observation", observation)];
+            (inputs, vec![Port::single("mean", out.mean), Port::single("log_std", out.log_std)])
+        };
+        Plan::new("act", tape, inputs, outputs)
+    }
+
+    /// The policy-gradient loss L = −Σ w log π(a|o) A of a piece (paper, equation 4; protocol A.4 "inner objective").
+    fn policy_loss<'t>(&self, theta: &[Var<'t>], steps: &Steps<'t>) -> Var<'t> {
+        let log_density = self.forward(theta, steps.observation).log_density(steps.action);
+        -loss::weighted(log_density * steps.advantage, steps.weight)
+    }
+
+    /// ∇L of a piece: `theta`, steps → `gradient`, `loss`.
+    pub fn policy_gradient(&self, lead: &[usize], n: usize) -> Plan {
+        let tape = Tape::new();
+        let (inputs, outputs) = {
+            let theta = self.layout().inputs(&tape, lead);
+            let steps = self.steps(&tape, lead, n);
+            let loss = self.policy_loss(&theta, &steps);
+            let gradient = grad(loss.sum_all(), &theta);
+            let mut inputs = vec![self.layout().port("theta", &theta)];
+            inputs.extend(steps.ports());
+            (inputs, vec![self.layout().port("gradient", &gradient), Port::single("loss", loss)])
+        };
+        Plan::new("policy_gradient", tape, inputs, outputs)
+    }
+
+    /// ∇²L v of a piece: `theta`, steps, late `vector` → `product`. Adjoint and tangent of the inner step alike,
+    /// because the Hessian is symmetric.
+    pub fn policy_curvature(&self, lead: &[usize], n: usize) -> Plan {
+        let tape = Tape::new();
+        let (inputs, outputs) = {
+            let theta = self.layout().inputs(&tape, lead);
+            let steps = self.steps(&tape, lead, n);
+            let vector = self.layout().inputs(&tape, lead);
+            let gradient = grad(self.policy_loss(&theta, &steps).sum_all(), &theta);
+            let along = gradient.iter().zip(&vector).map(|(g, v)| (*g * *v).sum_all()).reduce(|a, b| a + b);
+            let product = grad(along.expect("a policy has parameters"), &theta);
+            let mut inputs = vec![self.layout().port("theta", &theta)];
+            inputs.extend(steps.ports());
+            inputs.push(self.layout().port("vector", &vector).late());
+            (inputs, vec![self.layout().port("product", &product)])
+        };
+        Plan::new("policy_curvature", tape, inputs, outputs)
+    }
+
+    /// The outer objective on a piece, against the distribution that sampled it: S = −Σ w (π/π_old) A and the mean
+    /// KL(old ‖ new). `theta`, steps, `old_mean`, `old_log_std` → `loss`, `kl`, and `gradient` of S when asked.
+    pub fn surrogate(&self, lead: &[usize], n: usize, with_gradient: bool) -> Plan {
+        let tape = Tape::new();
+        let (inputs, outputs) = {
+            let theta = self.layout().inputs(&tape, lead);
+            let steps = self.steps(&tape, lead, n);
+            let old = Gaussian {
+                mean: tape.input(&[lead, &[n, self.actions()]].concat()),
+                log_std: tape.input(&[lead, &[1, self.actions()]].concat()),
+            };
+            let new = self.forward(&theta, steps.observation);
+            let ratio = (new.log_density(steps.action) - old.log_density(steps.action)).exp();
+            let loss = -loss::weighted(ratio * steps.advantage, steps.weight);
+            let kl = loss::weighted(new.kl_from(old), steps.weight);
+            let mut inputs = vec![self.layout().port("theta", &theta)];
+            inputs.extend(steps.ports());
+            inputs.extend([Port::single("old_mean", old.mean), Port::single("old_log_std", old.log_std)]);
+            let mut outputs = vec![Port::single("loss", loss), Port::single("kl", kl)];
+            if with_gradient {
+                outputs.push(self.layout().port("gradient", &grad(loss.sum_all(), &theta)));
+            }
+            (inputs, outputs)
+        };
+        Plan::new(if with_gradient { "surrogate_gradient" } else { "surrogate" }, tape, inputs, outputs)
+    }
+
+    /// F v of a piece: the Hessian of the mean KL divergence at the policy itself, along `vector`.
+    /// `theta`, `observation`, `weight`, late `vector` → `product`.
+    ///
+    /// For a Gaussian with mean μ(θ) and state-free σ: F = Σ w [J_μᵀ diag(σ⁻²) J_μ + 2 J_sᵀ J_s], s = ln σ.
+    pub fn fisher(&self, lead: &[usize], n: usize) -> Plan {
+        let tape = Tape::new();
+        let (inputs, outputs) = {
+            let theta = self.layout().inputs(&tape, lead);
+            let observation = tape.input(&[lead, &[n, self.mlp.widths[0]]].concat());
+            let weights = tape.input(&[lead, &[n]].concat());
+            let vector = self.layout().inputs(&tape, lead);
+            let out = self.forward(&theta, observation);
+            let weight = weights.reshape(&[&weights.shape[..], &[1]].concat());
+            let mean_tangent = jvp(out.mean, &theta, &vector);
+            let log_std_tangent = jvp(out.log_std, &theta, &vector);
+            let mean_seed = mean_tangent * (out.log_std * -2.0).exp() * weight;
+            let log_std_seed = log_std_tangent * weight.sum_keep(&[weight.shape.len() - 2]) * 2.0;
+            let product = vjp(&[out.mean, out.log_std], &[mean_seed, log_std_seed], &theta);
+            let inputs = vec![
+                self.layout().port("theta", &theta),
+                Port::single("observation", observation),
+                Port::single("weight", weights),
+                self.layout().port("vector", &vector).late(),
+            ];
+            (inputs, vec![self.layout().port("product", &product)])
+        };
+        Plan::new("fisher", tape, inputs, outputs)
+    }
+}
+
+impl Steps<'_> {
+    fn ports(&self) -> [Port; 4] {
+        [
+            Port::single("observation", self.observation),
+            Port::single("action", self.action),
+            Port::single("advantage", self.advantage),
+            Port::single("weight", self.weight),
+        ]
+    }
+}
