@@ -1,3 +1,4 @@
 //! Every promise has its module; one binary keeps the build short.
 mod graph;
 mod meta;
+mod run_numerics;
