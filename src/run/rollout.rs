@@ -118,6 +118,13 @@ impl Batch {
         self.returns.iter().sum::<f64>() / self.returns.len() as f64
     }
 
+    /// Weights that turn a weighted sum over steps into their mean: 1/N on each of the N real steps, 0 in the padding,
+    /// `[episodes, horizon]` (protocol A.4, inner objective: the mean is over all time steps).
+    pub fn mean_weights(&self) -> Vec<f32> {
+        let share = (1.0 / self.episodes().real_steps().max(1) as f64) as f32;
+        self.weights.iter().map(|weight| weight * share).collect()
+    }
+
     fn clear(&mut self) {
         for buffer in [&mut self.observations, &mut self.actions, &mut self.means, &mut self.rewards] {
             buffer.fill(0.0);

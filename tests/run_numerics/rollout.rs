@@ -114,6 +114,8 @@ fn returns_lengths_and_padding_are_those_of_the_environment() {
     assert_eq!(batch.terminated, [true, false, true]);
     assert_eq!(batch.rewards, [9.0, 8.0, 0.0, 0.0, 19.0, 18.0, 17.0, 16.0, 29.0, 28.0, 27.0, 0.0]);
     assert_eq!(batch.weights, [1.0, 1.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.0]);
+    let ninth = 1.0 / 9.0;
+    assert_eq!(batch.mean_weights()[..6], [ninth, ninth, 0.0, 0.0, ninth, ninth]);
     assert_eq!(batch.returns, [17.0, 70.0, 84.0]);
     assert_eq!(batch.mean_return(), 57.0);
     assert_eq!(env.stepped, [vec![0, 1, 2], vec![0, 1, 2], vec![1, 2], vec![1]]);
