@@ -1,6 +1,6 @@
 //! The trait of an environment.
 
-use crate::fields::json_of;
+use crate::fields::{self, json_of, parse_description};
 use crate::{Descriptor, Field, Params};
 
 /// What an environment's vectors hold.
@@ -22,6 +22,26 @@ impl EnvSpaces {
             "task": json_of(&self.task),
         })
         .to_string()
+    }
+
+    /// Reads the description of a foreign library; every error is a sentence about it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let description = parse_description(text)?;
+        let list = |key| fields::parse(&description, key);
+        let spaces =
+            EnvSpaces { observation: list("observation")?, action: list("action")?, task: list("task")? };
+        for (name, list) in [("observation", &spaces.observation), ("action", &spaces.action)] {
+            if list.is_empty() {
+                return Err(format!("the description has no {name} fields"));
+            }
+        }
+        match spaces.action.iter().find(|f| !(f.low.is_finite() && f.high.is_finite() && f.low < f.high)) {
+            Some(f) => Err(format!(
+                "action `{}` has the bounds {} to {}; both must be finite",
+                f.name, f.low, f.high
+            )),
+            None => Ok(spaces),
+        }
     }
 }
 

@@ -46,6 +46,8 @@
 //! # fn main() {}
 //! ```
 //!
+//! Call [`harness::check_env`] in a `#[test]`, and run `mamlx plugin check bead` on the library.
+//!
 //! A Rust test or program can link at most one plugin as an ordinary crate, because every plugin exports the same
 //! symbol; load the others as libraries.
 //!
@@ -55,15 +57,20 @@
 //! | [`Environment`], [`TaskDistribution`], [`Dataset`] | the three kinds of plugin |
 //! | [`Params`], [`Field`] | what arrives from the experiment file; what vectors are made of |
 //! | [`rng`], [`uniform`], [`normal`] | randomness as a function of the seed that the host gives |
+//! | [`harness`] | the checks, in the author's own test suite |
 //! | [`abi`] | the C structs of `include/mamlx_plugin.h` |
+//! | [`caller`], [`checks`] | the other side: safe calls into any plugin, and what they should show |
 
 pub mod abi;
+pub mod caller;
+pub mod checks;
 mod dataset;
 mod descriptor;
 mod environment;
 #[doc(hidden)]
 pub mod export;
 mod fields;
+pub mod harness;
 mod params;
 mod random;
 mod tasks;

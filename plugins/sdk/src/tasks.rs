@@ -1,6 +1,6 @@
 //! The trait of a task distribution: supervised tasks that are drawn rather than stored.
 
-use crate::fields::json_of;
+use crate::fields::{self, json_of, parse_description};
 use crate::{Descriptor, Field, Params};
 
 /// What a task distribution's vectors hold.
@@ -18,6 +18,19 @@ impl TaskSpaces {
     pub(crate) fn json(&self) -> String {
         serde_json::json!({ "x": json_of(&self.x), "y": json_of(&self.y), "task": json_of(&self.task) })
             .to_string()
+    }
+
+    /// Reads the description of a foreign library; every error is a sentence about it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let description = parse_description(text)?;
+        let list = |key| fields::parse(&description, key);
+        let spaces = TaskSpaces { x: list("x")?, y: list("y")?, task: list("task")? };
+        for (name, list) in [("x", &spaces.x), ("y", &spaces.y)] {
+            if list.is_empty() {
+                return Err(format!("the description has no {name} fields"));
+            }
+        }
+        Ok(spaces)
     }
 }
 

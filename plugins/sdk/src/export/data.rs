@@ -37,7 +37,7 @@ unsafe extern "C" fn create<D: Dataset>(
         let items = |split: &crate::Split| split.classes.iter().map(|class| class.items).collect();
         let opened = Opened {
             inner,
-            item_length: spaces.item_shape.iter().product(),
+            item_length: spaces.item_length(),
             items: spaces.splits.iter().map(items).collect(),
             description: spaces.json(),
         };

@@ -9,6 +9,21 @@ pub use data::table as data_table;
 pub use env::table as env_table;
 pub use tasks::table as tasks_table;
 
+/// The tables as constants, for the harness.
+pub(crate) struct Exported<T>(std::marker::PhantomData<T>);
+
+impl<T: crate::Environment> Exported<T> {
+    pub(crate) const ENV: &'static crate::abi::Env = &env_table::<T>();
+}
+
+impl<T: crate::TaskDistribution> Exported<T> {
+    pub(crate) const TASKS: &'static crate::abi::Tasks = &tasks_table::<T>();
+}
+
+impl<T: crate::Dataset> Exported<T> {
+    pub(crate) const DATA: &'static crate::abi::Data = &data_table::<T>();
+}
+
 /// Makes the library an environment plugin: `export_env!(MyEnvironment);`, once.
 #[macro_export]
 macro_rules! export_env {

@@ -1,0 +1,141 @@
+//! What a plugin that keeps the rules shows from outside. `mamlx plugin check` and the author's tests run the same
+//! list.
+
+mod data;
+mod env;
+mod tasks;
+
+pub use data::dataset;
+pub use env::environment;
+pub use tasks::distribution;
+
+use crate::Field;
+use crate::caller::Failure;
+use std::fmt;
+
+/// How one check went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Pass,
+    /// Allowed, but worth a look.
+    Warn,
+    Fail,
+}
+
+/// One line of the report.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finding {
+    /// Name of the check.
+    pub check: &'static str,
+    pub outcome: Outcome,
+    /// What was seen.
+    pub detail: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let outcome = match self.outcome {
+            Outcome::Pass => "pass",
+            Outcome::Warn => "warn",
+            Outcome::Fail => "FAIL",
+        };
+        write!(f, "{outcome}  {:<20} {}", self.check, self.detail)
+    }
+}
+
+/// What a check's body returns: the detail of a pass, or what is wrong.
+type Seen = Result<Note, String>;
+
+/// What a check that did not fail has to say.
+enum Note {
+    Pass(String),
+    Warn(String),
+}
+
+fn pass(detail: impl Into<String>) -> Seen {
+    Ok(Note::Pass(detail.into()))
+}
+
+fn warn(detail: impl Into<String>) -> Seen {
+    Ok(Note::Warn(detail.into()))
+}
+
+fn finding(check: &'static str, body: impl FnOnce() -> Seen) -> Finding {
+    let (outcome, detail) = match body() {
+        Ok(Note::Pass(detail)) => (Outcome::Pass, detail),
+        Ok(Note::Warn(detail)) => (Outcome::Warn, detail),
+        Err(detail) => (Outcome::Fail, detail),
+    };
+    Finding { check, outcome, detail }
+}
+
+impl From<Failure> for String {
+    fn from(failure: Failure) -> String {
+        failure.to_string()
+    }
+}
+
+/// Makes and destroys instances, and compares their descriptions.
+fn create_and_destroy(
+    make: impl Fn() -> Result<(String, Box<dyn FnOnce() -> Result<(), Failure>>), Failure>,
+) -> Seen {
+    const TIMES: usize = 20;
+    let mut first = None;
+    for _ in 0..TIMES {
+        let (description, destroy) = make()?;
+        destroy()?;
+        if *first.get_or_insert_with(|| description.clone()) != description {
+            return Err("two instances with the same parameters describe themselves differently".to_owned());
+        }
+    }
+    pass(format!("{TIMES} times, the same description each time"))
+}
+
+/// Why one of the numbers is not usable, if so.
+fn not_finite(numbers: &[f32], fields: &[Field]) -> Option<String> {
+    let i = numbers.iter().position(|number| !number.is_finite())?;
+    Some(format!("`{}` is {}", fields[i % fields.len()].name, numbers[i]))
+}
+
+/// The first number outside its declared bounds, if there is one.
+fn out_of_bounds(numbers: &[f32], fields: &[Field]) -> Option<String> {
+    let outside = |i: usize, number: f32| {
+        let field = &fields[i % fields.len()];
+        number < field.low || number > field.high
+    };
+    let (i, number) = numbers.iter().enumerate().find(|&(i, &number)| outside(i, number))?;
+    let field = &fields[i % fields.len()];
+    Some(format!("`{}` is {number}, outside {} to {}", field.name, field.low, field.high))
+}
+
+fn bits(numbers: &[f32]) -> Vec<u32> {
+    numbers.iter().map(|number| number.to_bits()).collect()
+}
+
+/// An output array with a margin on both sides, to see whether a plugin writes outside it.
+struct Guard<T> {
+    cells: Vec<T>,
+    mark: T,
+    length: usize,
+}
+
+impl<T: Copy + PartialEq> Guard<T> {
+    const MARGIN: usize = 64;
+
+    fn new(length: usize, mark: T) -> Self {
+        Guard { cells: vec![mark; length + 2 * Self::MARGIN], mark, length }
+    }
+
+    fn inside(&mut self) -> &mut [T] {
+        &mut self.cells[Self::MARGIN..Self::MARGIN + self.length]
+    }
+
+    fn is_intact(&self) -> bool {
+        let (before, rest) = self.cells.split_at(Self::MARGIN);
+        before.iter().chain(&rest[self.length..]).all(|&cell| cell == self.mark)
+    }
+
+    fn check(&self, name: &str) -> Result<(), String> {
+        if self.is_intact() { Ok(()) } else { Err(format!("it wrote outside the array `{name}`")) }
+    }
+}

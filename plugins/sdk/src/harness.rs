@@ -1,0 +1,59 @@
+//! The checks of `mamlx plugin check`, for the author's own tests: through the C interface, without the host.
+//!
+//! ```ignore
+//! #[test]
+//! fn it_keeps_the_rules() {
+//!     mamlx_plugin::harness::check_env::<MyEnvironment>();
+//! }
+//! ```
+
+use crate::caller::{Data, Env, Tasks};
+use crate::checks::{self, Finding, Outcome};
+use crate::export::Exported;
+use crate::{Dataset, Environment, TaskDistribution};
+
+/// Checks an environment with its default parameters.
+///
+/// # Panics
+/// When a check fails, with all findings in the message.
+pub fn check_env<E: Environment>() {
+    check_env_with::<E>("{}");
+}
+
+/// Checks an environment with parameters, a JSON object; see [`check_env`].
+pub fn check_env_with<E: Environment>(params: &str) {
+    // SAFETY: the table is the SDK's own.
+    judge(checks::environment(&|n_slots| unsafe { Env::new(Exported::<E>::ENV, params, n_slots) }));
+}
+
+/// Checks a task distribution with its default parameters; see [`check_env`].
+pub fn check_tasks<T: TaskDistribution>() {
+    check_tasks_with::<T>("{}");
+}
+
+/// Checks a task distribution with parameters, a JSON object; see [`check_env`].
+pub fn check_tasks_with<T: TaskDistribution>(params: &str) {
+    // SAFETY: the table is the SDK's own.
+    judge(checks::distribution(&|| unsafe { Tasks::new(Exported::<T>::TASKS, params) }));
+}
+
+/// Checks a dataset with its default parameters; see [`check_env`].
+pub fn check_data<D: Dataset>() {
+    check_data_with::<D>("{}");
+}
+
+/// Checks a dataset with parameters, a JSON object; see [`check_env`].
+pub fn check_data_with<D: Dataset>(params: &str) {
+    // SAFETY: the table is the SDK's own.
+    judge(checks::dataset(&|| unsafe { Data::new(Exported::<D>::DATA, params) }));
+}
+
+fn judge(findings: Vec<Finding>) {
+    let text: Vec<String> = findings.iter().map(Finding::to_string).collect();
+    let text = text.join("\n");
+    assert!(
+        findings.iter().all(|finding| finding.outcome != Outcome::Fail),
+        "the plugin breaks the rules:\n{text}"
+    );
+    println!("{text}");
+}
