@@ -1,21 +1,22 @@
 //! Floats as text: the shortest digits that parse back to the same value.
 
-/// From here down to the smallest subnormal, and from [`LARGE`] up, the exponent form is written:
-/// the plain form of an f32 can take 47 characters.
-const SMALL: f64 = 1e-5;
-const LARGE: f64 = 1e9;
+/// The plain form is written inside this range and the exponent form outside: plain, an f32 can take 47 characters.
+const PLAIN: std::ops::Range<f64> = 1e-5..1e9;
 
 /// The shortest text that parses back to the same f32.
 ///
 /// Not a number is `NaN` whatever its payload, the infinities are `inf` and `-inf`, and zero keeps its sign.
 /// Magnitudes below 1e-5 or from 1e9 up are in exponent form (`1.5e-7`).
 pub fn f32_text(value: f32) -> String {
-    if is_plain(f64::from(value)) { format!("{value}") } else { format!("{value:e}") }
+    // The limits are rounded to f32 as well, or the f32 next to 1e-5 would fall on the wrong side of it.
+    let plain = (PLAIN.start as f32..PLAIN.end as f32).contains(&value.abs());
+    if plain || value == 0.0 || !value.is_finite() { format!("{value}") } else { format!("{value:e}") }
 }
 
 /// The shortest text that parses back to the same f64, by the rules of [`f32_text`].
 pub fn f64_text(value: f64) -> String {
-    if is_plain(value) { format!("{value}") } else { format!("{value:e}") }
+    let plain = PLAIN.contains(&value.abs());
+    if plain || value == 0.0 || !value.is_finite() { format!("{value}") } else { format!("{value:e}") }
 }
 
 /// An empty cell means "not applicable".
@@ -38,10 +39,4 @@ pub fn short_text(value: f64) -> String {
         m if m >= 1.0 => format!("{value:.3}"),
         _ => format!("{value:.4}"),
     }
-}
-
-/// Zero, the infinities and NaN are written by the plain form too.
-fn is_plain(value: f64) -> bool {
-    let magnitude = value.abs();
-    !value.is_finite() || magnitude == 0.0 || (SMALL..LARGE).contains(&magnitude)
 }

@@ -1,0 +1,663 @@
+//! Numbers → bytes: exact text, whole files, checkpoints that survive damage and kills, hand-computed statistics.
+
+use mamlx::error::{Error, Result};
+use mamlx::random::{Purpose, stream};
+use mamlx::record::checkpoint::Damage;
+use mamlx::record::curves::{Slice, adaptation_picture, adaptation_table, learning_picture};
+use mamlx::record::folder::{EVAL_FILE, TIMING_FILE, TRAIN_FILE};
+use mamlx::record::number::{f32_text, f64_text, short_text};
+use mamlx::record::progress::{Pace, PlainClock, format_duration, format_rate};
+use mamlx::record::read::{read_eval, read_train};
+use mamlx::record::row::{EVAL_HEADER, SUMMARY_HEADER, TIMING_HEADER, TRAIN_HEADER};
+use mamlx::record::stats::{Estimate, paired};
+use mamlx::record::*;
+use rand::Rng;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const CHILD_FOLDER: &str = "MAMLX_TEST_RECORD_FOLDER";
+const ITERATIONS: u64 = 240;
+
+#[test]
+fn a_million_random_floats_survive_their_text() {
+    let mut random = stream(1, Purpose::Init, 0, 0, 0);
+    let mut longest = 0;
+    for _ in 0..1_000_000 {
+        let value = f32::from_bits(random.next_u32());
+        let text = f32_text(value);
+        let back: f32 = text.parse().unwrap();
+        assert!(back.to_bits() == value.to_bits() || (back.is_nan() && value.is_nan()), "{value:?} {text}");
+        longest = longest.max(text.len());
+    }
+    assert!(longest <= 16, "the exponent form keeps cells short; found {longest} characters");
+}
+
+#[test]
+fn floats_are_the_shortest_text_with_exponents_at_the_extremes() {
+    let cases: [(f32, &str); 14] = [
+        (0.1, "0.1"),
+        (-129.53, "-129.53"),
+        (0.0, "0"),
+        (-0.0, "-0"),
+        (16_777_216.0, "16777216"),
+        (1e9, "1e9"),
+        (-3.4028235e38, "-3.4028235e38"),
+        (1e-5, "0.00001"),
+        (9.9e-6, "9.9e-6"),
+        (1e-45, "1e-45"),
+        (f32::NAN, "NaN"),
+        (-f32::NAN, "NaN"),
+        (f32::INFINITY, "inf"),
+        (f32::NEG_INFINITY, "-inf"),
+    ];
+    for (value, text) in cases {
+        assert_eq!(f32_text(value), text);
+    }
+    assert_eq!(f64_text(0.1 + 0.2), "0.30000000000000004");
+    assert_eq!(
+        [0.0, 0.0123456, 3.14159, -129.5349, 70000.0].map(short_text),
+        ["0", "0.0123", "3.142", "-129.5", "70000"]
+    );
+}
+
+fn identity() -> Identity {
+    Identity { experiment: "points, \"far\"".to_string(), run: "s7-abcdef".to_string(), seed: 7 }
+}
+
+fn train_row(iteration: u64) -> TrainRow {
+    TrainRow {
+        method: "maml".to_string(),
+        iteration,
+        tasks_seen: 20 * iteration,
+        env_steps: Some(40_000 * iteration),
+        loss_outer: Some(1.0 / iteration as f32),
+        return_pre: Some(-40.41),
+        return_post: Some(f32::NEG_INFINITY),
+        kl: None,
+        step_accepted: Some(iteration % 2 == 0),
+    }
+}
+
+fn eval_row(iteration: u64, method: &str, task: u32, inner_step: u32, episode_return: f32) -> EvalRow {
+    EvalRow {
+        iteration,
+        method: method.to_string(),
+        split: "test".to_string(),
+        support: 20,
+        task,
+        inner_step,
+        episode_return: Some(episode_return),
+        task_params: vec![0.1, -0.25],
+        ..EvalRow::default()
+    }
+}
+
+fn goal_names() -> Vec<String> {
+    vec!["goal_x".to_string(), "goal_y".to_string()]
+}
+
+fn started(path: &Path, from: Option<&Checkpoint>) -> Result<RunFolder> {
+    let mut folder = RunFolder::open(path)?;
+    folder.begin(identity(), &goal_names(), from)?;
+    Ok(folder)
+}
+
+fn refusal<T>(result: Result<T>) -> Error {
+    result.err().expect("a refusal")
+}
+
+#[test]
+fn rows_are_the_bytes_the_readme_promises_and_read_back() {
+    let temp = tempfile::tempdir().unwrap();
+    let mut folder = started(temp.path(), None).unwrap();
+    folder.train(&train_row(1)).unwrap();
+    let nan =
+        EvalRow { loss: Some(f32::NAN), norm: Some("batch".to_string()), ..eval_row(1, "maml", 3, 2, -1e-7) };
+    folder.eval(&nan).unwrap();
+    let timing =
+        TimingRow { method: "maml".to_string(), iteration: 1, total_secs: 12.5, ..TimingRow::default() };
+    folder.timing(&timing).unwrap();
+    let header_only = fs::read_to_string(folder.file(TRAIN_FILE)).unwrap();
+    assert_eq!(header_only, TRAIN_HEADER.join(",") + "\n", "rows wait for the end of the meta-iteration");
+    folder.flush().unwrap();
+    let text = |name: &str| fs::read_to_string(temp.path().join(name)).unwrap();
+    let who = "\"points, \"\"far\"\"\",s7-abcdef,7";
+    assert_eq!(text(TRAIN_FILE), format!("{header_only}{who},maml,1,20,40000,1,-40.41,-inf,,false\n"));
+    let header = EVAL_HEADER.join(",") + ",task_goal_x,task_goal_y";
+    assert_eq!(text(EVAL_FILE), format!("{header}\n{who},1,maml,test,20,batch,3,2,NaN,,-1e-7,0.1,-0.25\n"));
+    assert_eq!(text(TIMING_FILE), format!("{}\nmaml,1,12.5,,,,,,,,,\n", TIMING_HEADER.join(",")));
+
+    assert_eq!(read_train(&folder.file(TRAIN_FILE)).unwrap(), [train_row(1)]);
+    let table = read_eval(&folder.file(EVAL_FILE)).unwrap();
+    assert_eq!((table.identity, table.task_names), (Some(identity()), goal_names()));
+    assert_eq!(table.rows[0].cells(&identity()), nan.cells(&identity()));
+
+    let short = EvalRow { task_params: vec![1.0], ..eval_row(1, "maml", 0, 0, 0.0) };
+    assert!(refusal(folder.eval(&short)).to_string().contains("14 cells and the header has 15"));
+    fs::write(folder.file(TRAIN_FILE), format!("{header_only}a,b,7,maml,1,x,,,,,,\n")).unwrap();
+    let error = refusal(read_train(&folder.file(TRAIN_FILE))).to_string();
+    assert!(error.ends_with("train.csv:2: column tasks_seen: cannot understand \"x\""), "{error}");
+    fs::write(folder.file(EVAL_FILE), "a,b\n1,2\n").unwrap();
+    assert!(
+        refusal(read_eval(&folder.file(EVAL_FILE))).to_string().contains("expected the columns experiment,")
+    );
+}
+
+#[test]
+fn a_second_owner_is_refused_by_name_until_the_first_is_gone() {
+    let temp = tempfile::tempdir().unwrap();
+    let path = temp.path().join("new folder/ü");
+    let first = RunFolder::open(&path).unwrap();
+    let error = refusal(RunFolder::open(&path));
+    assert_eq!(error.exit_code(), 2);
+    assert!(error.to_string().contains(&format!("process {}", std::process::id())), "{error}");
+    drop(first);
+    RunFolder::open(&path).unwrap();
+    let file = temp.path().join("file");
+    fs::write(&file, "").unwrap();
+    assert_eq!(refusal(RunFolder::open(&file)).exit_code(), 3);
+}
+
+fn stamp() -> Stamp {
+    let plugins = BTreeMap::from([("point".to_string(), "ab12".to_string())]);
+    Stamp { spec_hash: "5f3a".to_string(), version: "0.1.0".to_string(), plugins }
+}
+
+fn progress_at(iteration: u64) -> BTreeMap<String, Vec<u8>> {
+    let mut bytes = Packer::new();
+    bytes.u64(iteration).f32s(&[iteration as f32, f32::NAN, -0.0]).text("Ümlaut");
+    BTreeMap::from([("maml".to_string(), bytes.finish())])
+}
+
+fn iteration_of(checkpoint: &Checkpoint) -> u64 {
+    Unpacker::new(&checkpoint.progress["maml"]).u64().unwrap()
+}
+
+/// One meta-iteration of a pretended run: its rows are a function of its number alone, as in a real run.
+fn work(folder: &mut RunFolder, iteration: u64) {
+    folder.train(&train_row(iteration)).unwrap();
+    if iteration.is_multiple_of(5) {
+        for task in 0..3 {
+            folder.eval(&eval_row(iteration, "maml", task, 1, -(iteration as f32) / 7.0)).unwrap();
+        }
+    }
+    folder.flush().unwrap();
+    if iteration.is_multiple_of(3) {
+        folder.commit(&stamp(), progress_at(iteration)).unwrap();
+    }
+}
+
+fn results(path: &Path) -> [Vec<u8>; 2] {
+    [TRAIN_FILE, EVAL_FILE].map(|name| fs::read(path.join(name)).unwrap())
+}
+
+/// The same call a restarted command makes: lock, newest checkpoint, cut back, go on to the end.
+fn run_to(path: &Path, last: u64) -> RunFolder {
+    let mut folder = RunFolder::open(path).unwrap();
+    let found = folder.newest_checkpoint().unwrap();
+    folder.begin(identity(), &goal_names(), found.checkpoint.as_ref()).unwrap();
+    for iteration in found.checkpoint.as_ref().map_or(0, iteration_of) + 1..=last {
+        work(&mut folder, iteration);
+    }
+    folder
+}
+
+#[test]
+fn stopping_anywhere_and_going_on_gives_the_same_bytes() {
+    let temp = tempfile::tempdir().unwrap();
+    let unbroken = temp.path().join("unbroken");
+    drop(run_to(&unbroken, 40));
+    for first in [1, 2, 3, 4, 16, 30, 39] {
+        let broken = temp.path().join(format!("broken{first}"));
+        let mut folder = run_to(&broken, first);
+        // Rows that never reach a checkpoint: one handed over whole, one torn, one still in memory.
+        folder.train(&train_row(999)).unwrap();
+        folder.flush().unwrap();
+        folder.train(&train_row(1000)).unwrap();
+        drop(folder);
+        let torn = [fs::read(broken.join(EVAL_FILE)).unwrap(), b"points,s7-ab".to_vec()].concat();
+        fs::write(broken.join(EVAL_FILE), torn).unwrap();
+        drop(run_to(&broken, 40));
+        assert_eq!(results(&broken), results(&unbroken), "stopped after {first}");
+    }
+}
+
+/// Not a test of its own: the process that the next test kills.
+#[test]
+#[ignore = "the child of kill_nine_at_any_instant_loses_nothing"]
+fn child_that_gets_killed() {
+    let path = PathBuf::from(std::env::var_os(CHILD_FOLDER).expect("started by the test that kills it"));
+    let mut folder = RunFolder::open(&path).unwrap();
+    let found = folder.newest_checkpoint().unwrap();
+    folder.begin(identity(), &goal_names(), found.checkpoint.as_ref()).unwrap();
+    for iteration in found.checkpoint.as_ref().map_or(0, iteration_of) + 1..=ITERATIONS {
+        work(&mut folder, iteration);
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+}
+
+#[test]
+fn kill_nine_at_any_instant_loses_nothing() {
+    let temp = tempfile::tempdir().unwrap();
+    let (unbroken, broken) = (temp.path().join("unbroken"), temp.path().join("broken"));
+    drop(run_to(&unbroken, ITERATIONS));
+    let whole = fs::metadata(unbroken.join(TRAIN_FILE)).unwrap().len();
+    let spawn = || {
+        std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "record::child_that_gets_killed", "--ignored"])
+            .env(CHILD_FOLDER, &broken)
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap()
+    };
+    let mut random = stream(2, Purpose::Init, 0, 0, 0);
+    let mut kills = 0;
+    for eighth in 1..=6 {
+        let mut child = spawn();
+        let enough = whole * eighth / 8;
+        let length = || fs::metadata(broken.join(TRAIN_FILE)).map_or(0, |file| file.len());
+        while length() < enough && child.try_wait().unwrap().is_none() {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        std::thread::sleep(std::time::Duration::from_micros(u64::from(random.next_u32() % 9000)));
+        child.kill().unwrap();
+        kills += u32::from(child.wait().unwrap().code().is_none());
+    }
+    assert!(kills >= 3, "the child should be killed at work, not finish first; killed {kills} times");
+    drop(run_to(&broken, ITERATIONS));
+    assert_eq!(results(&broken), results(&unbroken));
+}
+
+#[test]
+fn a_csv_that_was_edited_stops_the_run_and_is_not_touched() {
+    let temp = tempfile::tempdir().unwrap();
+    drop(run_to(temp.path(), 6));
+    let found = RunFolder::open(temp.path()).unwrap().newest_checkpoint().unwrap();
+    let checkpoint = found.checkpoint.unwrap();
+    let train = temp.path().join(TRAIN_FILE);
+    let whole = fs::read(&train).unwrap();
+    let complaint = || refusal(started(temp.path(), Some(&checkpoint)));
+
+    fs::write(&train, &whole[..whole.len() - 1]).unwrap();
+    let error = complaint();
+    assert_eq!(error.exit_code(), 3);
+    assert!(error.to_string().contains(&format!("made at {}", whole.len())), "{error}");
+    assert_eq!(fs::read(&train).unwrap(), whole[..whole.len() - 1]);
+
+    fs::write(&train, [b"# note\n", &whole[..]].concat()).unwrap();
+    assert!(complaint().to_string().contains("its header is not experiment,run"));
+    fs::write(&train, [&whole[..whole.len() - 1], b"9\n"].concat()).unwrap();
+    assert!(complaint().to_string().contains("no row ends at byte"));
+    fs::remove_file(&train).unwrap();
+    assert!(complaint().to_string().contains("it is gone"));
+    fs::write(&train, &whole).unwrap();
+    started(temp.path(), Some(&checkpoint)).unwrap();
+}
+
+fn small_checkpoint() -> Checkpoint {
+    let lengths = Lengths { train: 1234, eval: 99, timing: 7 };
+    Checkpoint { number: 3, stamp: stamp(), lengths, progress: progress_at(17) }
+}
+
+#[test]
+fn every_flipped_byte_and_every_cut_of_a_checkpoint_is_found() {
+    let whole = small_checkpoint().to_bytes();
+    assert_eq!(Checkpoint::from_bytes(&whole), Ok(small_checkpoint()));
+    for at in 0..whole.len() {
+        for flip in 1..=255 {
+            let mut damaged = whole.clone();
+            damaged[at] ^= flip;
+            assert!(Checkpoint::from_bytes(&damaged).is_err(), "byte {at} flipped by {flip:#x}");
+        }
+        assert!(Checkpoint::from_bytes(&whole[..at]).is_err(), "cut to {at} bytes");
+    }
+    assert_eq!(Checkpoint::from_bytes(&[&whole[..], b"\0"].concat()), Err(Damage::Length));
+    assert_eq!(Checkpoint::from_bytes(b"PK\x03\x04"), Err(Damage::NotACheckpoint));
+    let mut payload = whole.clone();
+    let at = whole.windows(4).position(|window| window == b"5f3a").unwrap();
+    payload[at] = b'6';
+    assert_eq!(Checkpoint::from_bytes(&payload), Err(Damage::Section("stamp".to_string())));
+    let last = whole.len() - 1;
+    payload = whole;
+    payload[last] ^= 1;
+    assert_eq!(Checkpoint::from_bytes(&payload), Err(Damage::Whole));
+}
+
+#[test]
+fn two_checkpoints_are_kept_and_a_damaged_one_is_passed_over_aloud() {
+    let temp = tempfile::tempdir().unwrap();
+    drop(run_to(temp.path(), 12));
+    let names = |prefix: &str| {
+        let mut names: Vec<String> = fs::read_dir(temp.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter(|name| name.starts_with(prefix))
+            .collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names("checkpoint"), ["checkpoint.3", "checkpoint.4"]);
+    for (name, bytes) in
+        [("checkpoint.5.tmp", "half"), ("run.json.tmp", ""), ("mine.tmp", ""), ("checkpoint.007", "")]
+    {
+        fs::write(temp.path().join(name), bytes).unwrap();
+    }
+    let newest = temp.path().join("checkpoint.4");
+    let whole = fs::read(&newest).unwrap();
+    fs::write(&newest, &whole[..100]).unwrap();
+    let mut folder = RunFolder::open(temp.path()).unwrap();
+    assert_eq!(names("")[..5], [".lock", "checkpoint.007", "checkpoint.3", "checkpoint.4", "eval.csv"]);
+    assert_eq!(names("mine"), ["mine.tmp"], "other people's files stay");
+    let found = folder.newest_checkpoint().unwrap();
+    assert!(found.notes[0].contains("checkpoint.4: it is cut short"), "{:?}", found.notes);
+    let checkpoint = found.checkpoint.unwrap();
+    assert_eq!((checkpoint.number, iteration_of(&checkpoint)), (3, 9));
+    folder.begin(identity(), &goal_names(), Some(&checkpoint)).unwrap();
+    assert_eq!(folder.commit(&stamp(), progress_at(10)).unwrap().number, 4, "the damaged one is replaced");
+    assert_eq!(folder.newest_checkpoint().unwrap().checkpoint.map(|newest| iteration_of(&newest)), Some(10));
+
+    fs::write(&newest, &whole[1..]).unwrap();
+    fs::write(temp.path().join("checkpoint.3"), "").unwrap();
+    let error = refusal(folder.newest_checkpoint());
+    assert!(
+        error.exit_code() == 2 && error.to_string().contains("none of its checkpoints is whole"),
+        "{error}"
+    );
+    folder.clear_checkpoints().unwrap();
+    assert!(folder.newest_checkpoint().unwrap().checkpoint.is_none());
+}
+
+#[test]
+fn a_checkpoint_of_another_format_is_refused_not_passed_over() {
+    use sha2::{Digest, Sha256};
+    let mut bytes = small_checkpoint().to_bytes();
+    bytes.truncate(bytes.len() - 32);
+    bytes[8] = 2;
+    let checksum = Sha256::digest(&bytes);
+    bytes.extend_from_slice(&checksum);
+    assert_eq!(Checkpoint::from_bytes(&bytes), Err(Damage::Version(2)));
+    let temp = tempfile::tempdir().unwrap();
+    let folder = RunFolder::open(temp.path()).unwrap();
+    fs::write(temp.path().join("checkpoint.2"), small_checkpoint().to_bytes()).unwrap();
+    assert!(refusal(folder.newest_checkpoint()).to_string().contains("inside, it is checkpoint 3"));
+    fs::write(temp.path().join("checkpoint.3"), bytes).unwrap();
+    assert!(refusal(folder.newest_checkpoint()).to_string().contains("it is of format 2"));
+}
+
+#[test]
+fn a_stamp_says_what_changed() {
+    let mut now = stamp();
+    assert!(stamp().differences(&now).is_empty());
+    now.spec_hash = "6000".to_string();
+    now.plugins = BTreeMap::from([("cheetah".to_string(), "cd34".to_string())]);
+    let lines = stamp().differences(&now);
+    assert_eq!(lines.len(), 3);
+    assert!(lines[0].contains("saved with 5f3a, now 6000"));
+    assert!(lines[1].contains("cheetah") && lines[1].ends_with("saved with none, now cd34"));
+}
+
+#[test]
+fn packed_values_come_back_and_lengths_are_not_believed() {
+    let mut out = Packer::new();
+    out.u32(7).f64(-0.5).f32s(&[f32::MIN_POSITIVE, f32::INFINITY]).text("α").bytes(&[1, 2]);
+    let bytes = out.finish();
+    let mut from = Unpacker::new(&bytes);
+    assert_eq!((from.u32(), from.f64()), (Ok(7), Ok(-0.5)));
+    assert_eq!(from.f32s().unwrap(), [f32::MIN_POSITIVE, f32::INFINITY]);
+    assert_eq!((from.text(), from.bytes(), from.remaining()), (Ok("α"), Ok(&[1u8, 2][..]), 0));
+    let mut huge = Packer::new();
+    huge.u64(u64::MAX / 2);
+    let huge = huge.finish();
+    assert_eq!(Unpacker::new(&huge).f32s(), Err(Short));
+    assert_eq!(Unpacker::new(&huge).bytes(), Err(Short));
+}
+
+#[test]
+fn run_json_and_weights_survive_the_round_trip() {
+    let temp = tempfile::tempdir().unwrap();
+    let folder = RunFolder::open(temp.path()).unwrap();
+    assert_eq!(folder.manifest().unwrap(), None);
+    let manifest = Manifest {
+        status: Status::Running,
+        message: None,
+        experiment: "point_nav".to_string(),
+        run: "s0-5f3a".to_string(),
+        seed: u64::MAX,
+        spec_hash: "5f3a".to_string(),
+        device: "cpu".to_string(),
+        derivative_order: BTreeMap::from([("maml".to_string(), 2)]),
+        versions: BTreeMap::from([("mamlx".to_string(), "0.1.0".to_string())]),
+        plugins: vec![PluginRecord { id: "point".into(), version: "0.1.0".into(), sha256: "ab12".into() }],
+        host: Host::here(),
+        extra: BTreeMap::new(),
+    };
+    folder.write_manifest(&manifest).unwrap();
+    assert!(
+        fs::read_to_string(folder.file("run.json")).unwrap().starts_with("{\n  \"status\": \"running\",\n")
+    );
+    assert_eq!(folder.manifest().unwrap(), Some(manifest));
+    fs::write(folder.file("run.json"), "{}").unwrap();
+    assert_eq!(refusal(folder.manifest()).exit_code(), 2);
+
+    let values = vec![1.5, f32::NAN, -0.0, f32::MIN_POSITIVE / 2.0, 3.0, 4.0];
+    let tensor = |name: &str, shape: &[usize], values: &[f32]| Tensor {
+        name: name.to_string(),
+        shape: shape.to_vec(),
+        values: values.to_vec(),
+    };
+    let tensors =
+        vec![tensor("maml/layer0.weight", &[2, 3], &values), tensor("maml/layer0.bias", &[1], &[9.0])];
+    let mut weights = Weights { spec_hash: Some("5f3a".to_string()), tensors };
+    folder.write_weights(&weights).unwrap();
+    let path = folder.file("weights.safetensors");
+    let read = Weights::read(&path).unwrap();
+    assert_eq!(read.spec_hash.as_deref(), Some("5f3a"));
+    assert_eq!(read.get("maml/layer0.bias"), weights.get("maml/layer0.bias"));
+    let back = read.get("maml/layer0.weight").unwrap();
+    let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+    assert_eq!((&back.shape[..], bits(&back.values)), (&[2usize, 3][..], bits(&values)));
+    assert_eq!(read.to_bytes().unwrap(), fs::read(&path).unwrap(), "the same weights are the same bytes");
+
+    let bytes = fs::read(&path).unwrap();
+    for cut in 0..bytes.len() {
+        fs::write(&path, &bytes[..cut]).unwrap();
+        assert_eq!(refusal(Weights::read(&path)).exit_code(), 2, "cut to {cut} bytes");
+    }
+    weights.tensors[0].shape = vec![7];
+    assert!(refusal(weights.to_bytes()).to_string().contains("maml/layer0.weight"));
+}
+
+fn close(found: f64, expected: f64) {
+    assert!((found - expected).abs() < 1e-6 * expected.abs().max(1.0), "{found} is not {expected}");
+}
+
+#[test]
+fn statistics_agree_with_hand_computed_values() {
+    // 1, 2, 3, 4: mean 5/2, squares 5, sd √(5/3), half width 1.96 √(5/3) / 2.
+    let estimate = Estimate::of(&[1.0, 2.0, 3.0, 4.0]).unwrap();
+    close(estimate.mean, 2.5);
+    close(estimate.sd.unwrap(), 1.2909944487);
+    close(estimate.low().unwrap(), 2.5 - 1.2651745597);
+    close(estimate.high().unwrap(), 2.5 + 1.2651745597);
+    // Differences 1, 0, 3: mean 4/3, squares 42/9, sd √(7/3), half width 1.96 √(7/9).
+    let difference = paired(&[1.0, 2.0, 4.0], &[0.0, 2.0, 1.0]).unwrap();
+    close(difference.mean, 4.0 / 3.0);
+    close(difference.half_width().unwrap(), 1.7285575232);
+    assert_eq!(Estimate::of(&[]), None);
+    assert_eq!(Estimate::of(&[3.0]).unwrap().half_width(), None);
+    assert_eq!(paired(&[1.0], &[1.0, 2.0]), None);
+    assert!(Estimate::of(&[1.0, f64::NAN]).unwrap().mean.is_nan(), "a NaN is never averaged away");
+}
+
+/// `random` is evaluated once, at iteration 0; `maml` at 10 and 20, where it lacks task 2 at step 1.
+fn evaluation() -> Vec<EvalRow> {
+    let mut rows = Vec::new();
+    for iteration in [10, 20] {
+        for step in [1, 0] {
+            for task in 0..3 {
+                let missing = iteration == 20 && step == 1 && task == 2;
+                let value = [-8.0, -2.0, -5.0][task as usize] + iteration as f32 * step as f32;
+                rows.extend((!missing).then(|| eval_row(iteration, "maml", task, step, value)));
+            }
+        }
+    }
+    for (task, value) in [(2, -4.0), (1, -3.0), (0, -6.0)] {
+        rows.push(eval_row(0, "random", task, 1, value));
+    }
+    rows
+}
+
+fn against_random() -> Vec<Comparison> {
+    let against = |against| Comparison { method: "maml".into(), versus: "random".into(), against };
+    vec![against(Against::LastEvaluation), against(Against::SameIteration)]
+}
+
+fn published(key: SummaryKey) -> Option<f64> {
+    (key.method == "maml" && key.iteration == 20 && key.metric == Metric::Return)
+        .then(|| [-40.41, -11.68][key.inner_step as usize])
+}
+
+#[test]
+fn summaries_pair_the_same_tasks_in_a_fixed_order() {
+    let summary = summarise(&evaluation(), &against_random(), published);
+    let keys: Vec<String> = summary
+        .iter()
+        .map(|row| format!("{} {} {} {}", row.iteration, row.method, row.inner_step, row.versus.is_some()))
+        .collect();
+    let expected = [
+        "0 random 1 false",
+        "10 maml 0 false",
+        "10 maml 1 false",
+        "10 maml 1 true",
+        "20 maml 0 false",
+        "20 maml 1 false",
+        "20 maml 1 true",
+    ];
+    assert_eq!(keys, expected);
+    // Returns 12 and 18 beside −6 and −3: the tasks that both have, paired by number and not by position.
+    let last = summary.last().unwrap();
+    assert_eq!((last.mean, last.tasks, last.versus.as_deref()), (19.5, 2, Some("random")));
+    close(f64::from(last.ci95_low.unwrap()), 19.5 - 1.96 * 1.5);
+    assert_eq!((last.published, summary[5].published), (None, Some(-11.68)));
+
+    let temp = tempfile::tempdir().unwrap();
+    let folder = RunFolder::open(temp.path()).unwrap();
+    folder.write_summary(&summary[4..5]).unwrap();
+    let text = fs::read_to_string(folder.file("summary.csv")).unwrap();
+    assert_eq!(text.lines().next().unwrap(), SUMMARY_HEADER.join(","));
+    assert_eq!(text.lines().nth(1).unwrap(), "20,maml,test,20,0,return,-5,-8.394819,-1.6051804,3,,-40.41");
+}
+
+#[test]
+fn the_closing_table_shows_each_methods_last_evaluation() {
+    let rows = summarise(&evaluation(), &against_random(), published);
+    let slice = Slice { rows: &rows, metric: Metric::Return, split: "test", support: 20 };
+    let text = adaptation_table(slice).to_string();
+    let expected = "\
+return                  0 steps         1 step
+random                           -4.333 ± 1.729
+maml             -5.000 ± 3.395  15.00 ± 5.880
+  published maml         -40.41         -11.68
+maml - random                    19.50 ± 2.940
+";
+    let squeezed = |text: &str| -> Vec<Vec<String>> {
+        text.lines().map(|line| line.split_whitespace().map(str::to_string).collect()).collect()
+    };
+    assert_eq!(squeezed(&text), squeezed(expected), "\n{text}");
+    let ends: Vec<usize> = text.lines().map(|line| line.chars().count()).collect();
+    assert!(ends.iter().all(|end| *end == ends[0]), "the last column ends at one place:\n{text}");
+
+    let curves = learning_picture(slice, &[1], "learning");
+    assert_eq!(
+        curves.series.iter().map(|series| series.x.clone()).collect::<Vec<_>>(),
+        [vec![0.0], vec![10.0, 20.0]]
+    );
+}
+
+#[test]
+fn pictures_are_whole_and_keep_their_points_inside() {
+    let rows = summarise(&evaluation(), &against_random(), published);
+    let slice = Slice { rows: &rows, metric: Metric::Return, split: "test", support: 20 };
+    let picture = adaptation_picture(slice, "a < b & c");
+    let svg = picture.svg();
+    assert_eq!(svg, picture.svg());
+    assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n") && svg.contains("a &lt; b &amp; c"));
+    assert_eq!(svg.matches("<polyline").count(), 1, "maml is a curve and random a level");
+    assert_eq!(svg.matches("stroke-dasharray").count(), 1);
+    assert_eq!(svg.matches("z\" fill=\"#fff\"").count(), 3, "two published points and their legend");
+    let inside = |list: &str, width: f64, height: f64| {
+        for pair in list.split(' ') {
+            let (x, y) = pair.split_once(',').unwrap();
+            let (x, y): (f64, f64) = (x.parse().unwrap(), y.parse().unwrap());
+            assert!((0.0..=width).contains(&x) && (0.0..=height).contains(&y), "{pair}");
+        }
+    };
+    for list in svg.split(" points=\"").skip(1) {
+        inside(list.split('"').next().unwrap(), 760.0, 440.0);
+    }
+
+    let ends = [f64::NAN, 1e300, -1e300, f64::INFINITY];
+    let mut wild = Picture::new("", "x", "y");
+    wild.series = vec![Series::line("\u{0}", vec![1.0, 2.0, 3.0, 4.0], ends.to_vec()), Series::default()];
+    for picture in [wild, Picture::new("empty", "", "")] {
+        let svg = picture.svg();
+        assert!(svg.ends_with("</svg>\n") && !svg.contains("NaN") && !svg.contains("inf"), "{svg}");
+    }
+    assert!(Picture::new("empty", "", "").svg().contains("no data"));
+}
+
+#[test]
+fn progress_lines_count_only_this_process() {
+    let pace = Pace::new("maml", 100, 500);
+    assert_eq!(pace.line(100, 0.0, &[]), "maml 100/500");
+    assert_eq!(
+        pace.line(110, 20.0, &[("return_post", -80.214)]),
+        "maml 110/500, 2.0 s/it, 13m00s left, return_post -80.21"
+    );
+    assert_eq!(pace.line(500, 1.0, &[]), "maml 500/500, 400 it/s");
+    let durations = [0.04, 9.94, 9.96, 59.4, 59.6, 3599.7, 7200.0, 90_000.0, f64::NAN, -1.0];
+    let texts = ["0.0s", "9.9s", "10s", "59s", "1m00s", "1h00m", "2h00m", "1d01h", "?", "?"];
+    assert_eq!(durations.map(format_duration), texts);
+    assert_eq!(
+        [0.05, 1.0, 12.34, 812.0].map(format_rate),
+        ["20.0 s/it", "1.0 it/s", "12.3 it/s", "812 it/s"]
+    );
+    let mut clock = PlainClock::default();
+    assert_eq!(
+        [0.0, 1.0, 29.9, 30.0, 45.0, 60.0].map(|secs| clock.due(secs)),
+        [true, false, false, true, false, true]
+    );
+}
+
+#[test]
+fn the_readme_of_the_results_explains_every_column() {
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("results/README.md")).unwrap();
+    let explained = |file: &str| -> Vec<String> {
+        let section =
+            readme.split("\n## ").find(|section| section.starts_with(&format!("`{file}`"))).unwrap();
+        let rows = section.lines().filter_map(|line| line.strip_prefix("| `"));
+        rows.map(|row| row.split('`').next().unwrap().to_string()).collect()
+    };
+    assert_eq!(explained(TRAIN_FILE), TRAIN_HEADER);
+    assert_eq!(explained(EVAL_FILE), [&EVAL_HEADER[..], &["task_<name>"]].concat());
+    assert_eq!(explained("summary.csv"), SUMMARY_HEADER);
+    assert_eq!(explained(TIMING_FILE), TIMING_HEADER);
+    let manifest = serde_json::to_value(Manifest {
+        status: Status::Done,
+        message: None,
+        experiment: String::new(),
+        run: String::new(),
+        seed: 0,
+        spec_hash: String::new(),
+        device: String::new(),
+        derivative_order: BTreeMap::new(),
+        versions: BTreeMap::new(),
+        plugins: Vec::new(),
+        host: Host::here(),
+        extra: BTreeMap::new(),
+    });
+    let keys: Vec<String> = manifest.unwrap().as_object().unwrap().keys().cloned().collect();
+    assert_eq!(explained("run.json"), keys);
+}
