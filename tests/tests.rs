@@ -3,3 +3,4 @@ mod graph;
 mod meta;
 mod record;
 mod run_numerics;
+mod spec;

@@ -1,3 +1,36 @@
-//! Room `spec`: text → Spec, with every diagnostic at once.
+//! Room `spec`: text → [`Spec`], with every diagnostic at once.
+//!
+//! ```text
+//! bytes ─source─▶ checked text ─tree─▶ spanned nodes ─set─▶ + overrides ─walk, rules─▶ Spec
+//!                      every step hands its problems to diagnostic, which prints them together
+//! ```
+//!
+//! The room is pure: it touches no file, plugin, tensor or clock. A plugin's parameters arrive as a
+//! [`ParamTable`]. [`read`] is the way in, [`Draft::resolve`] the way to a [`Spec`], and [`Spec::to_yaml`]
+//! the way back to text.
+
+mod block;
+mod bounds;
+mod diagnostic;
+mod draft;
+mod nearest;
+mod params;
+mod print;
+mod report;
+mod rules;
+mod scalar;
 pub mod schema;
+mod set;
+mod source;
+mod tree;
+mod walk;
+mod words;
+
+pub use diagnostic::{Diagnostic, Diagnostics};
+pub use draft::{Draft, MAX_BYTES, limited, read};
+pub use nearest::nearest;
+pub use params::{Param, ParamKind, ParamTable, PluginKind};
 pub use schema::*;
+pub use source::Place;
+pub use tree::{MAX_DEPTH, MAX_NODES, MAX_REPLAYED};
+pub use words::Word;

@@ -1,0 +1,35 @@
+//! Spec → text, hash and run name.
+
+use super::schema::Spec;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+/// Names the canonical form in the hash, so that a change of the form cannot pass for a change of nothing.
+const FORM: &str = "mamlx spec 1\n";
+
+impl Spec {
+    /// The spec as YAML with every default written out; reading it gives an equal Spec.
+    pub fn to_yaml(&self) -> String {
+        let head = "# The resolved specification: every default is written out.\n";
+        // Serialising plain data into a string has no way to fail.
+        let body = serde_yaml::to_string(self).unwrap_or_default();
+        format!("{head}{body}")
+    }
+
+    /// SHA-256, in hexadecimal, of everything that decides a result: the spec without its device, as JSON with
+    /// sorted keys and shortest exact numbers.
+    pub fn hash(&self) -> String {
+        let mut value = serde_json::to_value(self).unwrap_or_default();
+        if let Value::Object(map) = &mut value {
+            map.shift_remove("device");
+        }
+        value.sort_all_objects();
+        let digest = Sha256::digest(format!("{FORM}{value}"));
+        digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// `s<seed>-<first 8 digits of the hash>`: the `run` column of every result file.
+    pub fn run_name(&self) -> String {
+        format!("s{}-{}", self.seed, &self.hash()[..8])
+    }
+}

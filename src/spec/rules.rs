@@ -1,0 +1,79 @@
+//! What must hold between keys. Each rule waits until the keys that it compares are right by themselves.
+
+use super::params::PluginKind;
+use super::report::Report;
+use super::schema::*;
+use super::tree::Node;
+use super::walk::Walked;
+
+pub(super) fn check(walked: &Walked, kind: Option<PluginKind>, root: &Node, report: &Report) {
+    let spec = &walked.spec;
+    let fail = |path: &str, message: &str, help: &str| {
+        report.error(root.place_of(path), path, message, Some(help.to_string()));
+    };
+    let reinforce = spec.inner.loss == Loss::Reinforce;
+    if walked.loss_is_known && report.clean(&["inner.loss", "outer.optimizer"]) {
+        let trpo = matches!(spec.outer.optimizer, Optimizer::Trpo { .. });
+        if trpo && !reinforce {
+            fail(
+                "outer.optimizer",
+                "`outer.optimizer` is trpo, which bounds the change of a policy, but `inner.loss` is not reinforce",
+                "use adam or sgd, or set `inner.loss: reinforce` with an environment",
+            );
+        }
+    }
+    if reinforce && spec.inner.reduction != Reduction::Mean && report.clean(&["inner"]) {
+        fail(
+            "inner.reduction",
+            "`inner.reduction` must be mean where `inner.loss` is reinforce",
+            "the policy gradient is a mean over time steps (paper, equation 4); remove the line",
+        );
+    }
+    if report.clean(&["model"]) && spec.model.min_std > spec.model.init_std {
+        let path = if root.get("model").is_some_and(|e| e.value.get("min_std").is_some()) {
+            "model.min_std"
+        } else {
+            "model.init_std"
+        };
+        fail(path, "`model.min_std` is above `model.init_std`", "the floor must not be above the start");
+    }
+    let both = [Method::Maml, Method::Fomaml].iter().all(|method| spec.methods.contains(method));
+    if both && spec.inner.order == Order::First && report.clean(&["methods", "inner.order"]) {
+        fail(
+            "methods",
+            "`methods` has maml and fomaml, which are the same method where `inner.order` is first",
+            "remove one of the two, or set `inner.order: second`",
+        );
+    }
+    if let Some(kind) = kind {
+        check_kind(spec, kind, report, fail);
+    }
+}
+
+/// What an environment needs and what only an environment may have.
+fn check_kind(spec: &Spec, kind: PluginKind, report: &Report, fail: impl Fn(&str, &str, &str)) {
+    let plugin = &spec.task.plugin;
+    let environment = kind == PluginKind::Environment;
+    let reinforce = spec.inner.loss == Loss::Reinforce;
+    if report.clean(&["inner.loss"]) {
+        if environment && !reinforce {
+            let message =
+                format!("`inner.loss` must be reinforce, because plugin `{plugin}` is an environment");
+            fail("inner.loss", &message, "write `loss: reinforce` or remove the line");
+        }
+        if !environment && reinforce {
+            let message = format!("`inner.loss` is reinforce, but plugin `{plugin}` is not an environment");
+            fail("inner.loss", &message, "write squared_error or cross_entropy, or choose an environment");
+        }
+    }
+    if report.clean(&["task.horizon"]) {
+        if environment && spec.task.horizon.is_none() {
+            let message = format!("`task.horizon` is missing; plugin `{plugin}` is an environment");
+            fail("task.horizon", &message, "add `horizon: N`, the steps of one episode (paper: 100 or 200)");
+        }
+        if !environment && spec.task.horizon.is_some() {
+            let message = format!("`task.horizon` is for environments; plugin `{plugin}` is none");
+            fail("task.horizon", &message, "remove the line");
+        }
+    }
+}

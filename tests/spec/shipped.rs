@@ -1,0 +1,84 @@
+//! The shipped experiments have the settings of their paper or of the authors' stored results.
+
+use super::param;
+use mamlx::spec::*;
+
+fn shipped(name: &str, sets: &[&str]) -> Spec {
+    let path = format!("{}/experiments/{name}.yaml", env!("CARGO_MANIFEST_DIR"));
+    let draft = read(std::fs::read(&path).unwrap(), &path, sets).unwrap();
+    let text = |name: &str, choices: [&str; 2]| Param {
+        choices: choices.map(String::from).to_vec(),
+        ..param(name, ParamKind::Text, None)
+    };
+    let cheetah = vec![text("preset", ["rllab", "gym"]), text("task", ["velocity", "direction"])];
+    let (params, kind) = match draft.plugin() {
+        "sinusoid" => (vec![], PluginKind::Tasks),
+        "cheetah" => (cheetah, PluginKind::Environment),
+        _ => (vec![], PluginKind::Environment),
+    };
+    draft.resolve(&ParamTable { params }, kind).unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+const TRPO: Optimizer = Optimizer::Trpo {
+    kl: 0.01,
+    cg_iterations: 10,
+    cg_damping: 1e-5,
+    backtrack_ratio: 0.8,
+    max_backtracks: 15,
+};
+
+#[test]
+fn sinusoid_is_a1() {
+    let spec = shipped("sinusoid", &[]);
+    assert_eq!((spec.task.support, spec.task.query, spec.task.horizon), (10, 10, None));
+    assert_eq!((spec.outer.iterations, spec.outer.tasks), (70_000, 25));
+    assert_eq!((spec.inner.steps, spec.inner.rate, spec.inner.order), (1, 0.01, Order::Second));
+    assert_eq!((spec.eval.tasks, spec.eval.steps), (600, 10));
+    assert_eq!(spec.eval.support, [5, 10, 20]);
+    assert_eq!(spec.eval.rate[&Method::Pretrained], [0.01, 0.02, 0.02]);
+    let adam = Optimizer::Adam { rate: 1e-3, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, clip: None };
+    assert_eq!(spec.outer.optimizer, adam);
+    assert_eq!(shipped("sinusoid", &["methods=[fomaml]"]).methods, [Method::Fomaml]);
+}
+
+#[test]
+fn point_nav_has_the_stored_settings() {
+    let spec = shipped("point_nav", &[]);
+    assert_eq!((spec.task.support, spec.outer.tasks, spec.task.horizon), (20, 20, Some(100)));
+    assert_eq!((spec.inner.rate, spec.eval.later_rate_factor), (0.5, 0.5));
+    assert_eq!((spec.outer.iterations, spec.outer.optimizer), (100, TRPO));
+    assert_eq!((spec.eval.support.as_slice(), spec.eval.tasks, spec.eval.steps), ([40].as_slice(), 40, 3));
+    assert_eq!(spec.model.hidden, [100, 100]);
+}
+
+#[test]
+fn cheetah_has_the_papers_settings() {
+    for (name, task, pretrained, random) in
+        [("cheetah_vel", "velocity", 0.02, 0.1), ("cheetah_dir", "direction", 0.2, 1.0)]
+    {
+        let spec = shipped(name, &[]);
+        assert_eq!(spec.name, name);
+        assert_eq!(spec.task.params["preset"], ParamValue::Text("rllab".into()));
+        assert_eq!(spec.task.params["task"], ParamValue::Text(task.into()));
+        assert_eq!((spec.task.support, spec.outer.tasks, spec.task.horizon), (20, 40, Some(200)));
+        assert_eq!((spec.inner.rate, spec.eval.later_rate_factor), (0.1, 0.5));
+        assert_eq!((spec.outer.iterations, spec.outer.optimizer), (500, TRPO));
+        assert_eq!(spec.methods, [Method::Random, Method::Maml]);
+        assert_eq!(spec.eval.rate[&Method::Pretrained], [pretrained]);
+        assert_eq!(spec.eval.rate[&Method::Random], [random]);
+        assert_eq!(
+            (spec.eval.support.as_slice(), spec.eval.every, spec.eval.steps),
+            ([20].as_slice(), 25, 3)
+        );
+    }
+}
+
+#[test]
+fn the_task_files_are_there_and_have_every_task() {
+    for name in ["point_nav", "cheetah_vel", "cheetah_dir"] {
+        let eval = shipped(name, &[]).eval;
+        let path = format!("{}/experiments/{}", env!("CARGO_MANIFEST_DIR"), eval.task_file.unwrap());
+        let rows = std::fs::read_to_string(path).unwrap().lines().count() - 1;
+        assert_eq!(rows, eval.tasks);
+    }
+}
