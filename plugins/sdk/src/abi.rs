@@ -113,7 +113,8 @@ pub struct Plugin {
     pub abi_major: u32,
     pub abi_minor: u32,
     pub descriptor: *const c_char,
-    pub get_feature: unsafe extern "C" fn(*const c_char) -> *const c_void,
+    /// `None` stands for a null pointer, which a foreign library may contain.
+    pub get_feature: Option<unsafe extern "C" fn(*const c_char) -> *const c_void>,
 }
 
 // SAFETY: a Plugin is constant data, and its descriptor points to constant data of the same library.

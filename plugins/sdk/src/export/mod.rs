@@ -92,7 +92,7 @@ macro_rules! __export {
                 abi_major: $crate::abi::MAJOR,
                 abi_minor: $crate::abi::MINOR,
                 descriptor: RECORD.as_ptr().cast(),
-                get_feature,
+                get_feature: Some(get_feature),
             };
         };
     };

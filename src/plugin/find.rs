@@ -1,0 +1,133 @@
+//! Where plugins are looked for.
+
+use super::inspect::inspect;
+use crate::error::{Error, Result};
+use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
+use std::path::{Path, PathBuf};
+
+/// The environment variable with further folders, separated as in `PATH`.
+pub const VARIABLE: &str = "MAMLX_PLUGIN_PATH";
+
+/// The folders that are searched, in order; the first library of a name wins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SearchPath {
+    pub folders: Vec<PathBuf>,
+}
+
+impl SearchPath {
+    /// The folders of `--plugin-path`, then those of `MAMLX_PLUGIN_PATH`, then the executable's own.
+    pub fn new(from_command_line: &[PathBuf]) -> Self {
+        let mut folders = from_command_line.to_vec();
+        if let Some(variable) = std::env::var_os(VARIABLE) {
+            folders.extend(std::env::split_paths(&variable).filter(|folder| !folder.as_os_str().is_empty()));
+        }
+        if let Some(folder) = std::env::current_exe().ok().and_then(|exe| exe.parent().map(Path::to_owned)) {
+            folders.push(folder);
+        }
+        let mut seen = std::collections::HashSet::new();
+        folders.retain(|folder| seen.insert(folder.clone()));
+        SearchPath { folders }
+    }
+
+    /// The library of a plugin's name.
+    ///
+    /// # Errors
+    /// Not found: with the folders, the nearest name and the plugins that are there.
+    pub fn find(&self, name: &str) -> Result<PathBuf> {
+        if !is_name(name) {
+            return Err(Error::Input(format!(
+                "`{name}` is not a plugin's name: give the name alone, such as `point`, and its folder with \
+                 `--plugin-path FOLDER`"
+            )));
+        }
+        let file = format!("{DLL_PREFIX}{name}{DLL_SUFFIX}");
+        let found = self.folders.iter().map(|folder| folder.join(&file)).find(|path| path.is_file());
+        found.ok_or_else(|| self.not_found(name, &file))
+    }
+
+    fn not_found(&self, name: &str, file: &str) -> Error {
+        let mut names: Vec<String> =
+            self.libraries().iter().filter_map(|path| Some(inspect(path).ok()?.id)).collect();
+        names.sort();
+        names.dedup();
+        let folders: Vec<String> = self.folders.iter().map(|f| format!("\n  {}", f.display())).collect();
+        let mut text = format!("there is no plugin `{name}`: no file {file} in{}", folders.concat());
+        if let Some(near) = nearest(name, &names) {
+            text += &format!("\ndid you mean `{near}`?");
+        }
+        text += &match names.len() {
+            0 => "\nno plugins are there; `cargo build --release` builds those of this repository".to_owned(),
+            _ => format!("\nplugins found: {}", names.join(", ")),
+        };
+        text += "\nadd a folder with `--plugin-path FOLDER` or the variable MAMLX_PLUGIN_PATH";
+        Error::Input(text)
+    }
+
+    /// Every dynamic library in the folders, plugin or not, in search order and sorted within a folder.
+    pub fn libraries(&self) -> Vec<PathBuf> {
+        let mut all = vec![];
+        for folder in &self.folders {
+            let Ok(entries) = std::fs::read_dir(folder) else { continue };
+            let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+            paths.retain(|path| library_name(path).is_some() && path.is_file());
+            paths.sort();
+            all.extend(paths);
+        }
+        all
+    }
+}
+
+/// `point` for `…/libpoint.so`.
+pub fn library_name(path: &Path) -> Option<&str> {
+    path.file_name()?.to_str()?.strip_prefix(DLL_PREFIX)?.strip_suffix(DLL_SUFFIX)
+}
+
+/// What a plugin may be called; no other text reaches the file system.
+pub fn is_name(name: &str) -> bool {
+    !name.is_empty()
+        && name.len() <= 100
+        && name.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'_' || c == b'-')
+}
+
+/// The name with the smallest edit distance, when it is at most a third of the length.
+fn nearest<'a>(name: &str, names: &'a [String]) -> Option<&'a String> {
+    let near = names.iter().map(|other| (distance(name, other), other)).min()?;
+    (near.0 <= name.len().max(3) / 3 + 1).then_some(near.1)
+}
+
+/// Levenshtein's distance: insertions, deletions and substitutions of bytes.
+fn distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.bytes().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.bytes().enumerate() {
+            let substituted = diagonal + usize::from(x != y);
+            diagonal = row[j + 1];
+            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_name_is_near() {
+        let names = ["point".to_owned(), "sinusoid".to_owned()];
+        assert_eq!(nearest("piont", &names), Some(&names[0]));
+        assert_eq!(nearest("sinusoids", &names), Some(&names[1]));
+        assert_eq!(nearest("cheetah", &names), None);
+        assert_eq!(distance("kitten", "sitting"), 3);
+    }
+
+    #[test]
+    fn a_path_is_not_a_name() {
+        let path = SearchPath { folders: vec![] };
+        for name in ["../evil", "/lib/libc", "a.so", ""] {
+            assert!(path.find(name).unwrap_err().to_string().contains("not a plugin's name"), "{name}");
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Loads a library and shakes hands.
+
+use super::info::{Kind, PluginInfo};
+use super::inspect::{inspect, wrong_version};
+use crate::error::{Error, Result};
+use mamlx_plugin::abi;
+use std::ffi::{CStr, CString};
+use std::path::Path;
+
+/// A loaded plugin. Libraries are never unloaded, because Rust's thread-locals make that unsafe, so every table stays
+/// valid for the process's life.
+#[derive(Clone, Debug)]
+pub struct Plugin {
+    pub info: PluginInfo,
+    pub(super) tables: Tables,
+}
+
+/// The function table of the plugin's kind.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Tables {
+    Env(&'static abi::Env),
+    Tasks(&'static abi::Tasks),
+    Data(&'static abi::Data),
+}
+
+/// Inspects, loads and shakes hands.
+///
+/// # Errors
+/// `Error::Input` when anything about the library does not fit; its code has run only if the descriptor fitted.
+pub fn load(path: &Path) -> Result<Plugin> {
+    let info = inspect(path)?;
+    let refuse = |why: String| Error::Input(format!("{} {why}", path.display()));
+    let path = path.canonicalize().map_err(Error::io("open plugin", path))?;
+    // SAFETY: loading runs the library's initialisers. Its descriptor says that it is a mamlx plugin for this machine,
+    // and the header forbids initialisers that matter; beyond that, the user has chosen to trust the file.
+    let library = unsafe { open(&path) }
+        .map_err(|error| refuse(format!("cannot be loaded: {}", with_sources(&error))))?;
+    let library = Box::leak(Box::new(library));
+    // SAFETY: the header gives the symbol this type. Only its size prefix is believed before it is checked.
+    let entry = unsafe { library.get::<*const abi::Plugin>(abi::ENTRY) };
+    let entry = entry.map_err(|_| {
+        refuse(format!(
+            "exports no symbol {}: export it with the SDK's macro, or with MAMLX_EXPORT in C",
+            abi::ENTRY
+        ))
+    })?;
+    // SAFETY: the symbol is constant data of a library that stays loaded, and starts with a size.
+    let table = unsafe { handshake(*entry, &info) }.map_err(refuse)?;
+    Ok(Plugin { info, tables: table })
+}
+
+/// Resolves every symbol now rather than in the middle of a run, and keeps the plugins' symbols apart.
+///
+/// # Safety
+/// As for `libloading::Library::new`: the library's initialisers run.
+#[cfg(unix)]
+unsafe fn open(path: &Path) -> std::result::Result<libloading::Library, libloading::Error> {
+    use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
+    // SAFETY: passed on.
+    Ok(unsafe { Library::open(Some(path), RTLD_NOW | RTLD_LOCAL) }?.into())
+}
+
+/// # Safety
+/// As for `libloading::Library::new`: the library's initialisers run.
+#[cfg(not(unix))]
+unsafe fn open(path: &Path) -> std::result::Result<libloading::Library, libloading::Error> {
+    // SAFETY: passed on.
+    unsafe { libloading::Library::new(path) }
+}
+
+/// libloading's errors keep the system's reason in their source.
+fn with_sources(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        text += &format!(": {inner}");
+        source = inner.source();
+    }
+    text
+}
+
+/// # Safety
+/// `entry` is the plugin's exported struct, in a library that stays loaded.
+unsafe fn handshake(entry: *const abi::Plugin, info: &PluginInfo) -> std::result::Result<Tables, String> {
+    // SAFETY: every version of the struct begins with its size.
+    let size = unsafe { entry.cast::<usize>().read() };
+    if size < size_of::<abi::Plugin>() {
+        return Err(format!(
+            "exports a {} of {size} bytes instead of {}: rebuild the plugin with this mamlx-plugin",
+            abi::ENTRY,
+            size_of::<abi::Plugin>()
+        ));
+    }
+    // SAFETY: the struct has at least our members, and null function pointers are allowed for in its type.
+    let entry = unsafe { &*entry };
+    if let Some(why) = wrong_version(entry.abi_major as u64, entry.abi_minor as u64) {
+        return Err(why);
+    }
+    if entry.descriptor.is_null() {
+        return Err("exports no descriptor".to_owned());
+    }
+    // SAFETY: the header promises a text that ends with a zero byte.
+    let text = unsafe { CStr::from_ptr(entry.descriptor) }.to_string_lossy();
+    let same = super::info::parse(&text).is_ok_and(|loaded| {
+        PluginInfo { path: info.path.clone(), sha256: info.sha256.clone(), ..loaded } == *info
+    });
+    if !same {
+        return Err(
+            "exports another descriptor than the one in its section: use the same text for both".to_owned()
+        );
+    }
+    let get_feature = entry.get_feature.ok_or("exports no get_feature")?;
+    let id = CString::new(info.kind.feature()).expect("feature ids contain no zero byte");
+    // SAFETY: the header lets any thread call it, with a text that ends with a zero byte.
+    let feature = unsafe { get_feature(id.as_ptr()) };
+    // SAFETY: the header promises that the pointer is null or the feature's struct, valid while the library is loaded.
+    unsafe {
+        Ok(match info.kind {
+            Kind::Env => Tables::Env(table(feature.cast(), info.kind)?),
+            Kind::Tasks => Tables::Tasks(table(feature.cast(), info.kind)?),
+            Kind::Data => Tables::Data(table(feature.cast(), info.kind)?),
+        })
+    }
+}
+
+/// Checks a table before it is used as one: present, large enough, no function missing.
+///
+/// # Safety
+/// `T` is one of the SDK's tables, a size followed by function pointers; `pointer` is null or points to the plugin's,
+/// valid for the process's life.
+unsafe fn table<T>(pointer: *const T, kind: Kind) -> std::result::Result<&'static T, String> {
+    let (kind, feature) = (kind.name(), kind.feature());
+    if pointer.is_null() {
+        return Err(format!("says that its kind is {kind} but has no feature {feature}"));
+    }
+    let words = pointer.cast::<usize>();
+    // SAFETY: every table begins with its size.
+    let size = unsafe { words.read() };
+    if size < size_of::<T>() {
+        let ours = size_of::<T>();
+        return Err(format!(
+            "has a {feature} of {size} bytes instead of {ours}: rebuild it with this mamlx-plugin"
+        ));
+    }
+    for i in 1..size_of::<T>() / size_of::<usize>() {
+        // SAFETY: the table is that large, and a function pointer has the size of a word.
+        if unsafe { words.add(i).read() } == 0 {
+            return Err(format!("has a {feature} whose function {i} is null: every function is needed"));
+        }
+    }
+    // SAFETY: no member is null, and the data is constant and stays.
+    Ok(unsafe { &*pointer })
+}
