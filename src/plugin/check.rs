@@ -31,7 +31,7 @@ fn handshake(info: &PluginInfo) -> Finding {
         "interface {}.{}, {}; the loaded descriptor is the one in the file",
         info.abi_major,
         info.abi_minor,
-        info.kind.feature()
+        info.feature()
     );
     Finding { check: "handshake", outcome: Outcome::Pass, detail }
 }
@@ -39,9 +39,9 @@ fn handshake(info: &PluginInfo) -> Finding {
 /// What a descriptor may lack without being broken.
 fn declarations(info: &PluginInfo) -> Finding {
     let undocumented: Vec<&str> =
-        info.parameters.iter().filter(|p| p.doc.is_empty()).map(|p| p.name.as_str()).collect();
+        info.params.params.iter().filter(|p| p.doc.is_empty()).map(|p| p.name.as_str()).collect();
     let reversed =
-        info.parameters.iter().find(|p| matches!((p.min, p.max), (Some(min), Some(max)) if min > max));
+        info.params.params.iter().find(|p| matches!((p.min, p.max), (Some(min), Some(max)) if min > max));
     let (outcome, detail) = if let Some(parameter) = reversed {
         (Outcome::Fail, format!("parameter `{}` has its minimum above its maximum", parameter.name))
     } else if info.doc.is_empty() {
@@ -49,7 +49,7 @@ fn declarations(info: &PluginInfo) -> Finding {
     } else if !undocumented.is_empty() {
         (Outcome::Warn, format!("parameters without doc: {}", undocumented.join(", ")))
     } else {
-        (Outcome::Pass, format!("{} parameters, all documented", info.parameters.len()))
+        (Outcome::Pass, format!("{} parameters, all documented", info.params.params.len()))
     };
     Finding { check: "declarations", outcome, detail }
 }

@@ -34,7 +34,7 @@ impl Plugin {
     }
 
     pub(super) fn wrong_kind(&self, wanted: &str) -> Error {
-        let kind = self.info.kind.name();
+        let kind = self.info.kind_name();
         Error::Input(format!(
             "plugin `{}` is of kind {kind}; an {wanted} plugin is needed here",
             self.info.id

@@ -2,6 +2,7 @@
 
 use super::inspect::inspect;
 use crate::error::{Error, Result};
+use crate::spec::nearest;
 use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::path::{Path, PathBuf};
 
@@ -52,7 +53,7 @@ impl SearchPath {
         names.dedup();
         let folders: Vec<String> = self.folders.iter().map(|f| format!("\n  {}", f.display())).collect();
         let mut text = format!("there is no plugin `{name}`: no file {file} in{}", folders.concat());
-        if let Some(near) = nearest(name, &names) {
+        if let Some(near) = nearest(name, names.iter().map(String::as_str)) {
             text += &format!("\ndid you mean `{near}`?");
         }
         text += &match names.len() {
@@ -89,39 +90,9 @@ pub fn is_name(name: &str) -> bool {
         && name.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'_' || c == b'-')
 }
 
-/// The name with the smallest edit distance, when it is at most a third of the length.
-fn nearest<'a>(name: &str, names: &'a [String]) -> Option<&'a String> {
-    let near = names.iter().map(|other| (distance(name, other), other)).min()?;
-    (near.0 <= name.len().max(3) / 3 + 1).then_some(near.1)
-}
-
-/// Levenshtein's distance: insertions, deletions and substitutions of bytes.
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.bytes().enumerate() {
-            let substituted = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_nearest_name_is_near() {
-        let names = ["point".to_owned(), "sinusoid".to_owned()];
-        assert_eq!(nearest("piont", &names), Some(&names[0]));
-        assert_eq!(nearest("sinusoids", &names), Some(&names[1]));
-        assert_eq!(nearest("cheetah", &names), None);
-        assert_eq!(distance("kitten", "sitting"), 3);
-    }
 
     #[test]
     fn a_path_is_not_a_name() {

@@ -1,60 +1,12 @@
 //! What a plugin says about itself, read from its descriptor section.
 
-use crate::spec::ParamValue;
+use crate::spec::{Param, ParamKind, ParamTable, ParamValue, PluginKind};
 use mamlx_plugin::abi;
-use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::path::PathBuf;
 
-/// What a plugin offers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Kind {
-    /// Environments, `mamlx.env/1`.
-    Env,
-    /// Task distributions, `mamlx.tasks/1`.
-    Tasks,
-    /// Datasets, `mamlx.data/1`.
-    Data,
-}
-
-impl Kind {
-    pub fn name(self) -> &'static str {
-        match self {
-            Kind::Env => "env",
-            Kind::Tasks => "tasks",
-            Kind::Data => "data",
-        }
-    }
-
-    pub fn feature(self) -> &'static str {
-        match self {
-            Kind::Env => abi::ENV,
-            Kind::Tasks => abi::TASKS,
-            Kind::Data => abi::DATA,
-        }
-    }
-}
-
-/// One parameter that a plugin declares.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Declared {
-    pub name: String,
-    /// `bool`, `int`, `float` or `text`.
-    #[serde(rename = "type")]
-    pub type_name: String,
-    /// None: the experiment must set it.
-    pub default: Option<ParamValue>,
-    pub min: Option<f64>,
-    pub max: Option<f64>,
-    /// Allowed texts; empty: any.
-    pub choices: Vec<String>,
-    pub unit: String,
-    pub doc: String,
-}
-
 /// A plugin, known without running it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct PluginInfo {
     pub id: String,
     pub version: String,
@@ -62,12 +14,67 @@ pub struct PluginInfo {
     pub dynamics_version: u64,
     pub abi_major: u64,
     pub abi_minor: u64,
-    pub kind: Kind,
+    pub kind: PluginKind,
     pub doc: String,
     pub path: PathBuf,
     /// Of the library file, in hexadecimal.
     pub sha256: String,
-    pub parameters: Vec<Declared>,
+    /// What a spec may set under `task.params`.
+    pub params: ParamTable,
+}
+
+/// Kinds with their word in a descriptor and the feature that each must have.
+const KINDS: [(PluginKind, &str, &str); 3] = [
+    (PluginKind::Environment, "env", abi::ENV),
+    (PluginKind::Tasks, "tasks", abi::TASKS),
+    (PluginKind::Data, "data", abi::DATA),
+];
+
+/// Types of parameters with their words in a descriptor.
+const TYPES: [(ParamKind, &str); 4] = [
+    (ParamKind::Bool, "bool"),
+    (ParamKind::Int, "int"),
+    (ParamKind::Float, "float"),
+    (ParamKind::Text, "text"),
+];
+
+impl PluginInfo {
+    /// `env`, `tasks` or `data`.
+    pub fn kind_name(&self) -> &'static str {
+        KINDS.iter().find(|row| row.0 == self.kind).map_or("", |row| row.1)
+    }
+
+    /// Such as `mamlx.env/1`.
+    pub fn feature(&self) -> &'static str {
+        KINDS.iter().find(|row| row.0 == self.kind).map_or("", |row| row.2)
+    }
+
+    /// Everything, for `plugin list --json`.
+    pub fn json(&self) -> Value {
+        let parameter = |p: &Param| {
+            json!({
+                "name": p.name, "type": type_name(p.kind), "default": p.default, "min": p.min, "max": p.max,
+                "choices": p.choices, "unit": p.unit, "doc": p.doc,
+            })
+        };
+        json!({
+            "id": self.id,
+            "version": self.version,
+            "dynamics_version": self.dynamics_version,
+            "abi_major": self.abi_major,
+            "abi_minor": self.abi_minor,
+            "kind": self.kind_name(),
+            "doc": self.doc,
+            "path": self.path,
+            "sha256": self.sha256,
+            "parameters": self.params.params.iter().map(parameter).collect::<Vec<_>>(),
+        })
+    }
+}
+
+/// `bool`, `int`, `float` or `text`.
+pub(super) fn type_name(kind: ParamKind) -> &'static str {
+    TYPES.iter().find(|row| row.0 == kind).map_or("", |row| row.1)
 }
 
 /// Longest text in a descriptor, in bytes.
@@ -78,17 +85,14 @@ pub(super) fn parse(text: &str) -> Result<PluginInfo, String> {
     let value: Value = serde_json::from_str(text).map_err(|error| format!("it is not JSON: {error}"))?;
     let integer =
         |key: &str| value.get(key).and_then(Value::as_u64).ok_or(format!("it has no integer `{key}`"));
-    let kind = match text_of(&value, "kind")?.as_str() {
-        "env" => Kind::Env,
-        "tasks" => Kind::Tasks,
-        "data" => Kind::Data,
-        other => return Err(format!("its kind is `{other}`, which is not env, tasks or data")),
-    };
+    let word = text_of(&value, "kind")?;
+    let kind = KINDS.iter().find(|row| row.1 == word);
+    let kind = kind.ok_or_else(|| format!("its kind is `{word}`, which is not env, tasks or data"))?.0;
     let parameters =
         value.get("parameters").and_then(Value::as_array).ok_or("it has no list `parameters`")?;
-    let parameters: Vec<Declared> = parameters.iter().map(parameter).collect::<Result<_, String>>()?;
+    let params: Vec<Param> = parameters.iter().map(parameter).collect::<Result<_, String>>()?;
     let mut names = std::collections::HashSet::new();
-    if let Some(twice) = parameters.iter().find(|parameter| !names.insert(&parameter.name)) {
+    if let Some(twice) = params.iter().find(|param| !names.insert(&param.name)) {
         return Err(format!("it declares the parameter `{}` twice", twice.name));
     }
     Ok(PluginInfo {
@@ -101,7 +105,7 @@ pub(super) fn parse(text: &str) -> Result<PluginInfo, String> {
         doc: text_of(&value, "doc")?,
         path: PathBuf::new(),
         sha256: String::new(),
-        parameters,
+        params: ParamTable { params },
     })
 }
 
@@ -111,10 +115,13 @@ pub(super) fn abi_of(text: &str) -> Option<(u64, u64)> {
     Some((value.get("abi_major")?.as_u64()?, value.get("abi_minor")?.as_u64()?))
 }
 
-fn parameter(value: &Value) -> Result<Declared, String> {
+fn parameter(value: &Value) -> Result<Param, String> {
     let name = text_of(value, "name")?;
     let why = |what: &str| format!("parameter `{name}` {what}");
-    let type_name = text_of(value, "type")?;
+    let word = text_of(value, "type")?;
+    let kind = TYPES.iter().find(|row| row.1 == word).map(|row| row.0);
+    let kind =
+        kind.ok_or_else(|| why(&format!("has the type `{word}`, which is not bool, int, float or text")))?;
     let bound = |key: &str| match value.get(key) {
         None | Some(Value::Null) => Ok(None),
         Some(bound) => {
@@ -132,28 +139,23 @@ fn parameter(value: &Value) -> Result<Declared, String> {
     let default = match value.get("default") {
         None | Some(Value::Null) => None,
         Some(default) => {
-            let read = match type_name.as_str() {
-                "bool" => default.as_bool().map(ParamValue::Bool),
-                "int" => default.as_i64().map(ParamValue::Int),
-                "float" => default.as_f64().map(ParamValue::Float),
-                "text" => default.as_str().map(|text| ParamValue::Text(text.to_owned())),
-                other => {
-                    return Err(why(&format!(
-                        "has the type `{other}`, which is not bool, int, float or text"
-                    )));
-                }
+            let read = match kind {
+                ParamKind::Bool => default.as_bool().map(ParamValue::Bool),
+                ParamKind::Int => default.as_i64().map(ParamValue::Int),
+                ParamKind::Float => default.as_f64().map(ParamValue::Float),
+                ParamKind::Text => default.as_str().map(|text| ParamValue::Text(text.to_owned())),
             };
-            Some(read.ok_or_else(|| why(&format!("has a default that is not of type {type_name}")))?)
+            Some(read.ok_or_else(|| why(&format!("has a default that is not of type {word}")))?)
         }
     };
     let optional = |key| if value.get(key).is_some() { text_of(value, key) } else { Ok(String::new()) };
-    Ok(Declared {
+    Ok(Param {
         min: bound("min")?,
         max: bound("max")?,
         unit: optional("unit")?,
         doc: optional("doc")?,
         name,
-        type_name,
+        kind,
         default,
         choices,
     })

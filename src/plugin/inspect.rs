@@ -17,6 +17,18 @@ const MAX_FILE: u64 = 2 << 30;
 /// `Error::Input` with one sentence each for: an empty file, not a library, built for another machine, no descriptor,
 /// a broken descriptor, another interface version, a file whose name is not the plugin's.
 pub fn inspect(path: &Path) -> Result<PluginInfo> {
+    inspect_any(path)?.ok_or_else(|| {
+        Error::Input(format!(
+            "{} is a library but not a mamlx plugin: it has no section {}. A Rust plugin gets it from export_env!, \
+             export_tasks! or export_data!, a C plugin from MAMLX_DESCRIPTOR",
+            path.display(),
+            abi::SECTION
+        ))
+    })
+}
+
+/// The same, with `None` for a sound library that has nothing to do with mamlx.
+pub(super) fn inspect_any(path: &Path) -> Result<Option<PluginInfo>> {
     let size = std::fs::metadata(path).map_err(Error::io("read plugin", path))?.len();
     let refuse = |why: String| Err(Error::Input(format!("{} {why}", path.display())));
     if size == 0 {
@@ -27,7 +39,8 @@ pub fn inspect(path: &Path) -> Result<PluginInfo> {
     }
     let bytes = std::fs::read(path).map_err(Error::io("read plugin", path))?;
     let text = match descriptor(&bytes) {
-        Ok(text) => text,
+        Ok(Some(text)) => text,
+        Ok(None) => return Ok(None),
         Err(why) => return refuse(why),
     };
     if let Some(why) = info::abi_of(&text).and_then(|(major, minor)| wrong_version(major, minor)) {
@@ -42,12 +55,14 @@ pub fn inspect(path: &Path) -> Result<PluginInfo> {
             info.id,
             libloading::library_filename(&info.id).display()
         )),
-        Ok(info) => Ok(PluginInfo { path: path.to_owned(), sha256: hex(&Sha256::digest(&bytes)), ..info }),
+        Ok(info) => {
+            Ok(Some(PluginInfo { path: path.to_owned(), sha256: hex(&Sha256::digest(&bytes)), ..info }))
+        }
     }
 }
 
-/// The descriptor's text; the error continues a sentence that begins with the path.
-fn descriptor(bytes: &[u8]) -> std::result::Result<String, String> {
+/// The descriptor's text, if there is one; the error continues a sentence that begins with the path.
+fn descriptor(bytes: &[u8]) -> std::result::Result<Option<String>, String> {
     let Ok(file) = object::File::parse(bytes) else {
         return Err(
             "is not a dynamic library: build the plugin again, with crate-type = [\"cdylib\", \"rlib\"]"
@@ -73,13 +88,7 @@ fn descriptor(bytes: &[u8]) -> std::result::Result<String, String> {
             std::env::consts::ARCH
         ));
     }
-    let Some(section) = file.section_by_name(abi::SECTION) else {
-        return Err(format!(
-            "is a library but not a mamlx plugin: it has no section {}. A Rust plugin gets it from export_env!, \
-             export_tasks! or export_data!, a C plugin from MAMLX_DESCRIPTOR",
-            abi::SECTION
-        ));
-    };
+    let Some(section) = file.section_by_name(abi::SECTION) else { return Ok(None) };
     let data =
         section.data().map_err(|error| format!("has an unreadable section {}: {error}", abi::SECTION))?;
     let mut texts = data.split(|&byte| byte == 0).filter(|text| !text.is_empty());
@@ -87,7 +96,7 @@ fn descriptor(bytes: &[u8]) -> std::result::Result<String, String> {
     if texts.next().is_some() {
         return Err("contains more than one plugin: a library holds one".into());
     }
-    String::from_utf8(text.to_vec()).map_err(|_| "has a descriptor that is not UTF-8".into())
+    String::from_utf8(text.to_vec()).map(Some).map_err(|_| "has a descriptor that is not UTF-8".into())
 }
 
 /// Why an interface version does not fit, if it does not.

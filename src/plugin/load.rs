@@ -1,8 +1,9 @@
 //! Loads a library and shakes hands.
 
-use super::info::{Kind, PluginInfo};
+use super::info::PluginInfo;
 use super::inspect::{inspect, wrong_version};
 use crate::error::{Error, Result};
+use crate::spec::PluginKind;
 use mamlx_plugin::abi;
 use std::ffi::{CStr, CString};
 use std::path::Path;
@@ -110,15 +111,15 @@ unsafe fn handshake(entry: *const abi::Plugin, info: &PluginInfo) -> std::result
         );
     }
     let get_feature = entry.get_feature.ok_or("exports no get_feature")?;
-    let id = CString::new(info.kind.feature()).expect("feature ids contain no zero byte");
+    let id = CString::new(info.feature()).expect("feature ids contain no zero byte");
     // SAFETY: the header lets any thread call it, with a text that ends with a zero byte.
     let feature = unsafe { get_feature(id.as_ptr()) };
     // SAFETY: the header promises that the pointer is null or the feature's struct, valid while the library is loaded.
     unsafe {
         Ok(match info.kind {
-            Kind::Env => Tables::Env(table(feature.cast(), info.kind)?),
-            Kind::Tasks => Tables::Tasks(table(feature.cast(), info.kind)?),
-            Kind::Data => Tables::Data(table(feature.cast(), info.kind)?),
+            PluginKind::Environment => Tables::Env(table(feature.cast(), info)?),
+            PluginKind::Tasks => Tables::Tasks(table(feature.cast(), info)?),
+            PluginKind::Data => Tables::Data(table(feature.cast(), info)?),
         })
     }
 }
@@ -128,8 +129,8 @@ unsafe fn handshake(entry: *const abi::Plugin, info: &PluginInfo) -> std::result
 /// # Safety
 /// `T` is one of the SDK's tables, a size followed by function pointers; `pointer` is null or points to the plugin's,
 /// valid for the process's life.
-unsafe fn table<T>(pointer: *const T, kind: Kind) -> std::result::Result<&'static T, String> {
-    let (kind, feature) = (kind.name(), kind.feature());
+unsafe fn table<T>(pointer: *const T, info: &PluginInfo) -> std::result::Result<&'static T, String> {
+    let (kind, feature) = (info.kind_name(), info.feature());
     if pointer.is_null() {
         return Err(format!("says that its kind is {kind} but has no feature {feature}"));
     }

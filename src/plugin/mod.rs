@@ -25,7 +25,7 @@ pub use check::check;
 pub use data::DataInstance;
 pub use env::EnvInstance;
 pub use find::SearchPath;
-pub use info::{Declared, Kind, PluginInfo};
+pub use info::PluginInfo;
 pub use inspect::inspect;
 pub use load::{Plugin, load};
 pub use mamlx_plugin::checks::{Finding, Outcome};

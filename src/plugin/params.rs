@@ -1,8 +1,8 @@
 //! From an experiment's parameters to the JSON object that `create` gets.
 
-use super::info::{Declared, PluginInfo};
+use super::info::{PluginInfo, type_name};
 use crate::error::{Error, Result};
-use crate::spec::ParamValue;
+use crate::spec::{Param, ParamKind, ParamValue};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
@@ -13,12 +13,12 @@ use std::collections::BTreeMap;
 /// with their line; here they guard the callers that have no spec.
 pub fn params_json(info: &PluginInfo, params: &BTreeMap<String, ParamValue>) -> Result<String> {
     let refuse = |why: String| Err(Error::Input(format!("plugin `{}`: {why}", info.id)));
-    if let Some(name) = params.keys().find(|name| info.parameters.iter().all(|p| p.name != **name)) {
-        let names: Vec<&str> = info.parameters.iter().map(|p| p.name.as_str()).collect();
+    if let Some(name) = params.keys().find(|name| info.params.params.iter().all(|p| p.name != **name)) {
+        let names: Vec<&str> = info.params.params.iter().map(|p| p.name.as_str()).collect();
         return refuse(format!("there is no parameter `{name}`; there are: {}", names.join(", ")));
     }
     let mut object = Map::new();
-    for parameter in &info.parameters {
+    for parameter in &info.params.params {
         let Some(value) = params.get(&parameter.name).or(parameter.default.as_ref()) else {
             return refuse(format!("the parameter `{}` must be set: {}", parameter.name, parameter.doc));
         };
@@ -27,7 +27,8 @@ pub fn params_json(info: &PluginInfo, params: &BTreeMap<String, ParamValue>) -> 
             None => {
                 return refuse(format!(
                     "the parameter `{}` is not of type {}",
-                    parameter.name, parameter.type_name
+                    parameter.name,
+                    type_name(parameter.kind)
                 ));
             }
         };
@@ -35,13 +36,13 @@ pub fn params_json(info: &PluginInfo, params: &BTreeMap<String, ParamValue>) -> 
     Ok(Value::Object(object).to_string())
 }
 
-fn json(parameter: &Declared, value: &ParamValue) -> Option<Value> {
-    match (parameter.type_name.as_str(), value) {
-        ("bool", ParamValue::Bool(value)) => Some(Value::from(*value)),
-        ("int", ParamValue::Int(value)) => Some(Value::from(*value)),
-        ("float", ParamValue::Int(value)) => Some(Value::from(*value)),
-        ("float", ParamValue::Float(value)) if value.is_finite() => Some(Value::from(*value)),
-        ("text", ParamValue::Text(value)) => Some(Value::from(value.as_str())),
+fn json(parameter: &Param, value: &ParamValue) -> Option<Value> {
+    match (parameter.kind, value) {
+        (ParamKind::Bool, ParamValue::Bool(value)) => Some(Value::from(*value)),
+        (ParamKind::Int, ParamValue::Int(value)) => Some(Value::from(*value)),
+        (ParamKind::Float, ParamValue::Int(value)) => Some(Value::from(*value)),
+        (ParamKind::Float, ParamValue::Float(value)) if value.is_finite() => Some(Value::from(*value)),
+        (ParamKind::Text, ParamValue::Text(value)) => Some(Value::from(value.as_str())),
         _ => None,
     }
 }

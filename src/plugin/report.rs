@@ -1,11 +1,11 @@
 //! What `mamlx plugin list` and `mamlx plugin info` print.
 
 use super::find::SearchPath;
-use super::info::{Declared, PluginInfo};
-use super::inspect::inspect;
+use super::info::{PluginInfo, type_name};
+use super::inspect::inspect_any;
 use super::load::{Plugin, Tables, load};
 use crate::error::Result;
-use crate::spec::ParamValue;
+use crate::spec::{Param, ParamValue};
 use mamlx_plugin::{DataSpaces, Field};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,10 +26,11 @@ pub fn list(path: &SearchPath) -> Vec<Listed> {
     let mut names = BTreeSet::new();
     let mut all = vec![];
     for path in path.libraries() {
-        let info = inspect(&path).map_err(|error| error.to_string());
-        if info.as_ref().is_err_and(|why| why.contains("not a mamlx plugin")) {
-            continue;
-        }
+        let info = match inspect_any(&path) {
+            Ok(Some(info)) => Ok(info),
+            Ok(None) => continue,
+            Err(error) => Err(error.to_string()),
+        };
         let shadowed = !names.insert(path.file_name().map(|name| name.to_owned()));
         all.push(Listed { path, info, shadowed });
     }
@@ -44,7 +45,7 @@ pub fn list_text(path: &SearchPath) -> String {
         let _ = match info {
             Ok(info) => {
                 let note = if *shadowed { "  (not used: an earlier folder has it too)" } else { "" };
-                let (id, version, kind) = (&info.id, &info.version, info.kind.name());
+                let (id, version, kind) = (&info.id, &info.version, info.kind_name());
                 writeln!(
                     text,
                     "{id:<16} {version:<8} {kind:<6} {}{note}\n{:34}{}",
@@ -67,7 +68,7 @@ pub fn list_text(path: &SearchPath) -> String {
 pub fn list_json(path: &SearchPath) -> Value {
     let entry = |listed: &Listed| match &listed.info {
         Ok(info) => {
-            let mut value = json!(info);
+            let mut value = info.json();
             value["shadowed"] = json!(listed.shadowed);
             value
         }
@@ -121,7 +122,7 @@ impl Info {
             |x: f32| if x.is_finite() { json!(x.to_string().parse::<f64>().ok()) } else { Value::Null };
         let field =
             |f: &Field| json!({ "name": f.name, "unit": f.unit, "low": bound(f.low), "high": bound(f.high) });
-        let mut value = json!(self.info);
+        let mut value = self.info.json();
         for (title, fields) in &self.vectors {
             value[*title] = fields.iter().map(field).collect();
         }
@@ -141,10 +142,10 @@ impl Info {
 
     /// `mamlx plugin info NAME`.
     pub fn text(&self) -> String {
-        let PluginInfo { id, version, dynamics_version, kind, path, sha256, doc, .. } = &self.info;
+        let PluginInfo { id, version, dynamics_version, path, sha256, doc, .. } = &self.info;
         let mut text = format!(
             "{id} {version} ({}), dynamics version {dynamics_version}\n{doc}\n\nfile    {}\nsha256  {sha256}\n",
-            kind.name(),
+            self.info.kind_name(),
             path.display()
         );
         for line in self.markdown_tables().lines() {
@@ -156,23 +157,23 @@ impl Info {
 
     /// `mamlx plugin info NAME --markdown`: the plugin's README, without anything that depends on the machine.
     pub fn markdown(&self) -> String {
-        let PluginInfo { id, version, dynamics_version, kind, doc, .. } = &self.info;
+        let PluginInfo { id, version, dynamics_version, doc, .. } = &self.info;
         format!(
             "# {id}\n\n{doc}\n\nVersion {version}, kind `{}`, dynamics version {dynamics_version}. This page is what \
              `mamlx plugin info {id} --markdown` prints; a test keeps it so.\n{}",
-            kind.name(),
+            self.info.kind_name(),
             self.markdown_tables()
         )
     }
 
     fn markdown_tables(&self) -> String {
         let mut text = String::new();
-        if !self.info.parameters.is_empty() {
+        if !self.info.params.params.is_empty() {
             text += "\n## Parameters (`task.params`)\n\n| name | type | default | allowed | unit | meaning |\n\
                      |---|---|---|---|---|---|\n";
-            for p in &self.info.parameters {
+            for p in &self.info.params.params {
                 let default = p.default.as_ref().map_or("must be set".to_owned(), value_text);
-                let (name, type_name, unit, doc) = (&p.name, &p.type_name, &p.unit, &p.doc);
+                let (name, type_name, unit, doc) = (&p.name, type_name(p.kind), &p.unit, &p.doc);
                 let _ = writeln!(
                     text,
                     "| `{name}` | {type_name} | {default} | {} | {unit} | {doc} |",
@@ -221,7 +222,7 @@ fn value_text(value: &ParamValue) -> String {
     }
 }
 
-fn allowed(parameter: &Declared) -> String {
+fn allowed(parameter: &Param) -> String {
     match (parameter.min, parameter.max) {
         _ if !parameter.choices.is_empty() => {
             parameter.choices.iter().map(|choice| format!("`{choice}`")).collect::<Vec<_>>().join(", ")
