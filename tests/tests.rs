@@ -1,4 +1,5 @@
 //! Every promise has its module; one binary keeps the build short.
+mod durability;
 mod graph;
 mod meta;
 mod record;

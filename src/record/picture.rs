@@ -151,7 +151,7 @@ impl Picture {
             put(
                 svg,
                 format!(
-                    "<text x=\"{left}\" y=\"{:.1}\" font-size=\"11\" fill=\"#666\">bands: 95 % interval over tasks</text>",
+                    "<text x=\"{left}\" y=\"{:.1}\" font-size=\"11\" fill=\"#666\">bands: 95 % interval</text>",
                     line + 4.5
                 ),
             );
