@@ -403,3 +403,15 @@ fn the_readme_of_the_results_explains_every_column() {
     let keys: Vec<String> = manifest.unwrap().as_object().unwrap().keys().cloned().collect();
     assert_eq!(explained("run.json"), keys);
 }
+
+#[test]
+fn the_readme_shows_an_experiment_that_is_accepted() {
+    use mamlx::spec::{ParamTable, PluginKind, read};
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let shown = readme.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    let no_params = ParamTable { params: Vec::new() };
+    let resolved =
+        read(shown, "README.md", &[]).and_then(|draft| draft.resolve(&no_params, PluginKind::Tasks));
+    let spec = resolved.unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!((spec.name.as_str(), spec.eval.support), ("sinusoid", vec![5, 10, 20]));
+}
