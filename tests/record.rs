@@ -411,7 +411,7 @@ fn the_readme_shows_an_experiment_that_is_accepted() {
     let shown = readme.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
     let no_params = ParamTable { params: Vec::new() };
     let resolved =
-        read(shown, "README.md", &[]).and_then(|draft| draft.resolve(&no_params, PluginKind::Tasks));
+        read::<&str>(shown, "README.md", &[]).and_then(|draft| draft.resolve(&no_params, PluginKind::Tasks));
     let spec = resolved.unwrap_or_else(|problems| panic!("{problems}"));
     assert_eq!((spec.name.as_str(), spec.eval.support), ("sinusoid", vec![5, 10, 20]));
 }
