@@ -4,7 +4,7 @@ use super::bounds::Bounds;
 use super::nearest::nearest;
 use super::report::{Report, join};
 use super::scalar::{Plain, classify};
-use super::source::{Place, quote};
+use super::source::{Place, quote, unprintable};
 use super::tree::{Entry, Kind, Node};
 use super::words::Word;
 use std::ops::RangeInclusive;
@@ -140,6 +140,7 @@ impl<'a> Field<'a> {
         if found.is_none() {
             let what = match words {
                 [only] => format!("`{only}`"),
+                [one, other] => format!("{one} or {other}"),
                 _ => format!("one of {}", words.join(", ")),
             };
             let help = nearest(given, words.iter().copied()).map(|word| format!("did you mean `{word}`?"));
@@ -174,7 +175,7 @@ impl<'a> Field<'a> {
             }
             Kind::Scalar { .. } if !node.is_null() => Some(vec![self]),
             _ => {
-                self.expected("a list, such as [5, 10]", None);
+                self.expected("a list, written [A, B]", None);
                 None
             }
         }
@@ -256,7 +257,6 @@ impl<'a> Field<'a> {
                 return None;
             }
         };
-        let unprintable = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{FEFF}');
         let checked = match text.chars().find(|c| unprintable(*c)) {
             Some('\n' | '\r') => Err("it must be on one line".into()),
             Some(c) => Err(format!("it contains the character U+{:04X}", c as u32)),
@@ -278,6 +278,7 @@ pub(super) fn describe(node: &Node) -> String {
         Kind::List(items) if items.is_empty() => "an empty list".into(),
         Kind::List(_) => "a list".into(),
         Kind::Map(_) => "a block of keys".into(),
+        Kind::Scalar { text, plain: false } if text.is_empty() => "empty text".into(),
         Kind::Scalar { text, plain: false } => format!("the quoted text {}", quote(text)),
         Kind::Scalar { text, plain: true } => match classify(text) {
             Plain::Null if text.is_empty() => "nothing".into(),
@@ -295,8 +296,9 @@ fn number_help(node: &Node) -> Option<String> {
         return Some(format!("remove the quotes: {text}"));
     }
     let (point, joined) = (text.replacen(',', ".", 1), text.replace(['_', '\''], ""));
-    if number(&point) {
-        return Some(format!("write {point}, with a decimal point"));
+    match () {
+        () if text.contains(',') && number(&point) => Some(format!("write {point}, with a decimal point")),
+        () if joined != *text && number(&joined) => Some(format!("write {joined}")),
+        () => None,
     }
-    number(&joined).then(|| format!("write {joined}"))
 }

@@ -1,6 +1,6 @@
 //! One problem, all problems, and how they print: place, source line, caret, help.
 
-use super::source::{Place, Sources};
+use super::source::{Place, Sources, unprintable};
 use std::fmt;
 use std::sync::Arc;
 
@@ -100,7 +100,7 @@ fn window(line: &str, column: u32, width: u32) -> (String, usize, usize) {
     for c in line.chars().skip(start).take(WINDOW) {
         shown.push(match c {
             '\t' => ' ',
-            c if c.is_control() => '\u{FFFD}',
+            c if unprintable(c) => '\u{FFFD}',
             c => c,
         });
     }

@@ -32,5 +32,5 @@ pub use nearest::nearest;
 pub use params::{Param, ParamKind, ParamTable, PluginKind};
 pub use schema::*;
 pub use source::Place;
-pub use tree::{MAX_DEPTH, MAX_NODES, MAX_REPLAYED};
+pub use tree::{MAX_DEPTH, MAX_NODES, MAX_REPLAYED, MAX_SIGNS};
 pub use words::Word;

@@ -49,7 +49,7 @@ const LONGEST: usize = 64;
 /// The name among `names` nearest to `word`, or `None` where nothing is near.
 ///
 /// Near means, in this order: equal but for case and dashes, a synonym, the beginning of a name (three letters
-/// or more), or an edit distance (insert, delete, replace, swap neighbours) of at most a third of the length.
+/// or more), its letters in order behind the same first letter (`inr` for `inner`), or an edit distance (insert, delete, replace, swap neighbours) of at most a third of the length.
 pub fn nearest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     if word.len() > LONGEST {
         return None;
@@ -68,11 +68,22 @@ pub fn nearest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Opti
     {
         return Some(name);
     }
+    if word.len() >= 3
+        && let Some(name) = names.iter().find(|name| abbreviates(&word, name))
+    {
+        return Some(name);
+    }
     let letters: Vec<char> = word.chars().collect();
     let allowed = (letters.len() / 3).max(1);
     let near = names.iter().map(|name| (distance(&letters, name), *name)).min()?;
     // A word of one or two letters is one edit away from far too much.
     (near.0 <= allowed && letters.len() >= 3).then_some(near.1)
+}
+
+/// Whether `name` without some of its letters, the first excepted, is `word`.
+fn abbreviates(word: &str, name: &str) -> bool {
+    let mut rest = name.chars();
+    word.chars().next() == name.chars().next() && word.chars().all(|c| rest.any(|other| other == c))
 }
 
 /// Optimal string alignment distance: the Levenshtein distance with swaps of neighbours as one edit.
@@ -116,6 +127,10 @@ mod tests {
         assert_eq!(nearest("red", names), Some("reduction"));
         assert_eq!(nearest("horizon", names), None);
         assert_eq!(nearest("x", names), None);
+        assert_eq!(nearest("rdctn", names), Some("reduction"));
+        assert_eq!(nearest("eduction", ["education"]), Some("education"));
+        assert_eq!(nearest("inr", ["model", "inner"]), Some("inner"));
+        assert_eq!(nearest("nnr", ["model", "inner"]), None);
         assert_eq!(nearest(&"rate".repeat(1000), names), None);
         assert_eq!(nearest("rate", []), None);
     }

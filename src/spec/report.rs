@@ -59,7 +59,7 @@ impl Report {
     pub fn finish(self) -> Vec<Diagnostic> {
         let mut items = self.items.into_inner();
         let known = self.known.into_inner();
-        let mut meant = Vec::new();
+        let mut meant: Vec<String> = Vec::new();
         for (i, unknown) in self.unknown.into_inner().into_iter().enumerate() {
             let path = join(&unknown.block, &unknown.key);
             let (of, all) = if unknown.block.is_empty() {
@@ -90,7 +90,10 @@ impl Report {
             };
             items.push(Diagnostic { place: unknown.at, path, message, help: Some(help) });
         }
-        items.extend(self.missing.into_inner().into_iter().filter(|item| !meant.contains(&item.path)));
+        // A misspelt key is not missing, and neither is what stands below it.
+        let is_meant =
+            |path: &str| meant.iter().any(|meant| path.strip_prefix(meant.as_str()).is_some_and(is_end));
+        items.extend(self.missing.into_inner().into_iter().filter(|item| !is_meant(&item.path)));
         items
     }
 }

@@ -55,6 +55,11 @@ impl Source {
         self.text[start..end].trim_end_matches(['\n', '\r'])
     }
 
+    /// How many lines there are; what follows the last break is one, even where it is empty.
+    pub fn lines(&self) -> u32 {
+        self.starts.len() as u32
+    }
+
     /// Line and column, from 1, of a byte offset that lies on a character boundary.
     pub fn locate(&self, offset: usize) -> (u32, u32) {
         let index = self.starts.partition_point(|&start| start <= offset).saturating_sub(1);
@@ -82,6 +87,11 @@ pub(super) fn forbidden(text: &str) -> Option<(usize, char)> {
     })
 }
 
+/// Characters that a terminal or an editor does not show as one character on the line.
+pub(super) fn unprintable(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{FEFF}')
+}
+
 /// A user's text inside a sentence: in backticks, on one line, without control characters, shortened.
 pub(super) fn quote(text: &str) -> String {
     const LONGEST: usize = 60;
@@ -91,7 +101,7 @@ pub(super) fn quote(text: &str) -> String {
             shown.push('…');
             break;
         }
-        if c.is_control() { shown.extend(c.escape_default()) } else { shown.push(c) }
+        if unprintable(c) { shown.extend(c.escape_default()) } else { shown.push(c) }
     }
     format!("`{shown}`")
 }

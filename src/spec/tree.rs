@@ -13,6 +13,10 @@ pub const MAX_DEPTH: usize = 32;
 pub const MAX_NODES: usize = 20_000;
 /// Nodes that all aliases (`*name`) of one text may repeat between them.
 pub const MAX_REPLAYED: usize = 1_000;
+/// YAML's signs in one text. Behind a bracket the scanner looks ahead to the closing one before it says anything,
+/// at about 0.2 µs a sign, so the limit on nodes alone would come too late. A shipped spec has about a hundred.
+pub const MAX_SIGNS: usize = 50_000;
+const SIGNS: &[u8] = b"[]{},:&*!'\"?";
 
 #[derive(Clone, Debug)]
 pub(super) struct Node {
@@ -94,6 +98,9 @@ pub(super) fn build(
     whole: &Source,
 ) -> Result<(Node, Vec<Diagnostic>), Diagnostic> {
     let mut builder = Builder { source, shift, ..Builder::default() };
+    if text.bytes().filter(|byte| SIGNS.contains(byte)).count() > MAX_SIGNS {
+        return Err(builder.limit(Place::start_of(source), "brackets, quotes, commas and colons", MAX_SIGNS));
+    }
     // Events are pulled one at a time: the parser's own tree walk recurses and has no limits.
     let mut parser = Parser::new_from_str(text);
     while let Some(next) = parser.next_event() {
@@ -320,7 +327,15 @@ impl Builder {
     }
 
     fn syntax(&self, error: &ScanError, whole: &Source) -> Diagnostic {
-        let at = self.place(Span::empty(*error.marker()));
+        let mut at = self.place(Span::empty(*error.marker()));
+        // What is missing at the end of the text is missing after its last line that says something.
+        if (at.line..=whole.lines()).all(|line| whole.line(line).trim().is_empty()) {
+            let said = (1..at.line).rev().find(|line| !whole.line(*line).trim().is_empty());
+            if let Some(line) = said {
+                let column = whole.line(line).chars().count() as u32 + 1;
+                at = Place { line, column, ..at };
+            }
+        }
         // The scanner looks ahead and has a limit of its own, higher than ours.
         if error.info().contains("recursion limit") {
             return self.limit(at, "blocks and lists inside one another", MAX_DEPTH);
@@ -329,18 +344,26 @@ impl Builder {
             let text = whole.line(line);
             text[..text.len() - text.trim_start().len()].contains('\t')
         };
-        let tab = (at.line.saturating_sub(1).max(1)..=at.line).rev().find(|line| indented_by_tab(*line));
-        let help = match tab {
-            Some(line) => format!("line {line} is indented with a tab; YAML is indented with spaces"),
-            None if error.info().contains("anchor") => {
+        let near = || (at.line.saturating_sub(1).max(1)..=at.line).rev();
+        let tab = near().find(|line| indented_by_tab(*line));
+        let joined = near().find(|line| key_without_space(whole.line(*line)));
+        let help = match (tab, joined) {
+            (Some(line), _) => format!("line {line} is indented with a tab; YAML is indented with spaces"),
+            (None, Some(line)) => format!("line {line} needs a space after the `:`"),
+            _ if error.info().contains("anchor") => {
                 "`*name` repeats what `&name` marks above it; text that starts with a star needs quotes"
                     .into()
             }
-            None => {
-                "look at the indentation and at missing `:`, quotes or brackets, here and on the line above"
-                    .into()
-            }
+            _ => "look at the indentation and at missing `:`, quotes or brackets, here and on the line above"
+                .into(),
         };
         self.problem(at, format!("this is not valid YAML: {}", error.info()), help)
     }
+}
+
+/// Whether a line reads `key:value`, which YAML takes for one word.
+fn key_without_space(line: &str) -> bool {
+    let key = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    let parts = line.trim().split_once(':');
+    parts.is_some_and(|(name, value)| key(name) && !value.is_empty() && !value.starts_with([' ', '\t']))
 }

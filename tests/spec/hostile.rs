@@ -2,7 +2,7 @@
 
 use super::{resolve, table};
 use mamlx::random::{Purpose, stream};
-use mamlx::spec::{self, MAX_BYTES, MAX_DEPTH, MAX_NODES, MAX_REPLAYED, PluginKind};
+use mamlx::spec::{self, MAX_BYTES, MAX_DEPTH, MAX_NODES, MAX_REPLAYED, MAX_SIGNS, PluginKind};
 use rand::{Rng, RngExt};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -56,25 +56,39 @@ fn alias_bombs_are_refused() {
 #[test]
 fn depth_is_refused() {
     let reason = format!("more than {MAX_DEPTH} blocks and lists inside one another");
-    refused_for("[".repeat(1_000_000), &reason);
-    refused_for("{a: ".repeat(250_000), &reason);
+    refused_for("[".repeat(MAX_SIGNS), &reason);
+    refused_for("{a: ".repeat(MAX_SIGNS / 2), &reason);
     refused_for("- ".repeat(500_000), &reason);
-    refused_for("? ".repeat(500_000), &reason);
-    refused_for(format!("name: {}", "&a [".repeat(200_000)), &reason);
+    refused_for("? ".repeat(MAX_SIGNS), &reason);
+    refused_for(format!("name: {}", "&a [".repeat(MAX_SIGNS / 2 - 1)), &reason);
     let stairs: String = (0..1000).map(|i| format!("{}k:\n", " ".repeat(i))).collect();
     refused_for(stairs, &reason);
 }
 
 #[test]
 fn many_keys_are_refused() {
-    refused_for("k: 1\n".repeat(100_000), &format!("more than {MAX_NODES} keys and values"));
+    refused_for(
+        "k: 1\n".repeat(100_000),
+        &format!("more than {MAX_SIGNS} brackets, quotes, commas and colons"),
+    );
+    refused_for("k: 1\n".repeat(40_000), &format!("more than {MAX_NODES} keys and values"));
     refused_for("k: 1\n".repeat(9_000), "`k` is given twice; the first is on line 1, column 1");
     let distinct: String = (0..9_900).map(|i| format!("rate{i}: 1\n")).collect();
     refused_for(distinct, "… and 9804 more");
     let sizes: String = (1..19_000).map(|i| format!("{i}, ")).collect();
     refused_for(format!("eval: {{support: [{sizes}]}}"), "more than 1000 entries");
     refused_for(format!("methods: [{}]", "maml, ".repeat(19_000)), "names maml twice");
-    refused_for(format!("[{}]", ",".repeat(500_000)), "not valid YAML");
+    refused_for(format!("[{}]", ",".repeat(MAX_SIGNS - 2)), "not valid YAML");
+    refused_for(
+        format!("[{}", "a, ".repeat(MAX_SIGNS - 1)),
+        &format!("more than {MAX_NODES} keys and values"),
+    );
+    let reason = format!("more than {MAX_SIGNS} brackets, quotes, commas and colons");
+    for (open, sign) in
+        [("[", "["), ("[", ","), ("{", "a: b,"), ("[", "''"), ("[", "!a "), ("[", "&a,\n"), ("", "? ")]
+    {
+        refused_for(open.to_string() + &sign.repeat((MAX_BYTES - 1) / sign.len()), &reason);
+    }
     refused_for("- \n".repeat(300_000), &format!("more than {MAX_NODES} keys and values"));
 }
 
@@ -96,16 +110,16 @@ fn giant_scalars_are_shortened_in_reports() {
     refused_for("\t".repeat(room), "");
     refused_for("\r".repeat(room), "`name` is missing");
     refused_for("é".repeat(room / 2), "must be a block of keys");
-    refused_for("a: b: ".repeat(room / 6), "not valid YAML");
+    refused_for("a: b: ".repeat(room / 6), "the limit");
     refused_for(format!("%YAML {}\n---\n", "1".repeat(room)), "not valid YAML");
-    refused_for("%TAG ! x\n".repeat(room / 9), "not valid YAML");
+    refused_for("%TAG ! x\n".repeat(MAX_SIGNS), "not valid YAML");
     refused_for("---\n".repeat(room / 4), "a second YAML document");
     refused_for("...\n".repeat(room / 4), "`name` is missing");
     refused_for(format!("!{} a", "x".repeat(room)), "tags");
-    refused_for("!!a ".repeat(room / 4), "not valid YAML");
+    refused_for("!!a ".repeat(room / 4), "the limit");
     refused_for(format!("*{}", "x".repeat(room)), "not valid YAML");
-    refused_for("\"".repeat(room), "not valid YAML");
-    refused_for("'".repeat(room - 1), "not valid YAML");
+    refused_for("\"".repeat(room), "the limit");
+    refused_for("'".repeat(room - 1), "the limit");
 }
 
 #[test]
@@ -122,7 +136,8 @@ fn overrides_have_the_same_limits() {
     let base = "{name: demo, task: {plugin: demo, support: 1}, outer: {iterations: 1}}";
     let start = Instant::now();
     for (set, reason) in [
-        (format!("eval={}", "[".repeat(1_000_000)), "inside one another"),
+        (format!("eval={}", "[".repeat(1_000_000)), "brackets, quotes, commas and colons"),
+        (format!("eval={}", "[".repeat(1_000)), "inside one another"),
         (format!("{}=1", "a.".repeat(500_000)), "more than 32 keys"),
         (format!("name={}", "a".repeat(2_000_000)), "longer than 1048576 bytes"),
         ("name=a\0b".to_string(), "U+0000"),

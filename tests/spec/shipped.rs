@@ -14,7 +14,7 @@ fn shipped(name: &str, sets: &[&str]) -> Spec {
     let (params, kind) = match draft.plugin() {
         "sinusoid" => (vec![], PluginKind::Tasks),
         "cheetah" => (cheetah, PluginKind::Environment),
-        _ => (vec![], PluginKind::Environment),
+        _ => (vec![text("reward", ["distance", "squared_distance"])], PluginKind::Environment),
     };
     draft.resolve(&ParamTable { params }, kind).unwrap_or_else(|problems| panic!("{problems}"))
 }
@@ -49,6 +49,7 @@ fn point_nav_has_the_stored_settings() {
     assert_eq!((spec.outer.iterations, spec.outer.optimizer), (100, TRPO));
     assert_eq!((spec.eval.support.as_slice(), spec.eval.tasks, spec.eval.steps), ([40].as_slice(), 40, 3));
     assert_eq!(spec.model.hidden, [100, 100]);
+    assert_eq!(spec.task.params["reward"], ParamValue::Text("distance".into()));
 }
 
 #[test]
