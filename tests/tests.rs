@@ -1,7 +1,9 @@
 //! Every promise has its module; one binary keeps the build short.
 mod durability;
 mod graph;
+mod libraries;
 mod meta;
+mod plugin;
 mod record;
 mod run_numerics;
 mod spec;

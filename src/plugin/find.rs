@@ -4,6 +4,7 @@ use super::inspect::inspect;
 use crate::error::{Error, Result};
 use crate::spec::nearest;
 use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// The environment variable with further folders, separated as in `PATH`.
@@ -18,13 +19,20 @@ pub struct SearchPath {
 impl SearchPath {
     /// The folders of `--plugin-path`, then those of `MAMLX_PLUGIN_PATH`, then the executable's own.
     pub fn new(from_command_line: &[PathBuf]) -> Self {
+        Self::of(from_command_line, std::env::var_os(VARIABLE), std::env::current_exe().ok())
+    }
+
+    /// The same, from the variable's value and the executable's path.
+    pub fn of(
+        from_command_line: &[PathBuf],
+        variable: Option<OsString>,
+        executable: Option<PathBuf>,
+    ) -> Self {
         let mut folders = from_command_line.to_vec();
-        if let Some(variable) = std::env::var_os(VARIABLE) {
+        if let Some(variable) = variable {
             folders.extend(std::env::split_paths(&variable).filter(|folder| !folder.as_os_str().is_empty()));
         }
-        if let Some(folder) = std::env::current_exe().ok().and_then(|exe| exe.parent().map(Path::to_owned)) {
-            folders.push(folder);
-        }
+        folders.extend(executable.and_then(|path| path.parent().map(Path::to_owned)));
         let mut seen = std::collections::HashSet::new();
         folders.retain(|folder| seen.insert(folder.clone()));
         SearchPath { folders }

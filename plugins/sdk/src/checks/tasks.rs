@@ -1,6 +1,8 @@
 //! The checks of a task distribution.
 
-use super::{Finding, Guard, Seen, bits, create_and_destroy, finding, not_finite, out_of_bounds, pass, warn};
+use super::{
+    Finding, Guard, Outcome, Seen, bits, create_and_destroy, finding, not_finite, out_of_bounds, pass, warn,
+};
 use crate::caller::{Failure, Tasks};
 use std::time::Instant;
 
@@ -15,11 +17,17 @@ pub fn distribution(make: Make) -> Vec<Finding> {
             Ok((format!("{:?}", tasks.spaces()), Box::new(move || tasks.destroy())))
         })
     });
-    if created.outcome == super::Outcome::Fail {
+    if created.outcome == Outcome::Fail {
         return vec![created];
+    }
+    // The other checks have no margins around their arrays: with a plugin that writes outside them they would crash.
+    let buffers = finding("buffers", || buffers(make));
+    if buffers.outcome == Outcome::Fail {
+        return vec![created, buffers];
     }
     vec![
         created,
+        buffers,
         finding("description", || {
             let tasks = make()?;
             let (n_x, n_y, n_task) =
@@ -29,7 +37,6 @@ pub fn distribution(make: Make) -> Vec<Finding> {
         finding("tasks", || draws_of_tasks(make)),
         finding("points", || points(make)),
         finding("nested", || nested(make)),
-        finding("buffers", || buffers(make)),
         finding("threads", || threads(make)),
         finding("speed", || speed(make)),
     ]

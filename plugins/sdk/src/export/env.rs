@@ -4,6 +4,7 @@ use super::door::{self, Fault};
 use crate::abi::{self, Error, Instance};
 use crate::{Environment, Params};
 use std::ffi::c_char;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 struct Slots<E> {
     envs: Vec<E>,
@@ -171,6 +172,21 @@ unsafe extern "C" fn step<E: Environment>(
     };
     // SAFETY: the instance is one of `create::<E>`.
     unsafe { door::with(instance, error, body) }
+}
+
+impl<E> Drop for Slots<E> {
+    /// Drops the environments one by one: a second panic while one unwinds would abort the host.
+    fn drop(&mut self) {
+        let mut first = None;
+        while let Some(env) = self.envs.pop() {
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(env))) {
+                first.get_or_insert(payload);
+            }
+        }
+        if let Some(payload) = first {
+            resume_unwind(payload);
+        }
+    }
 }
 
 impl<E> Slots<E> {
