@@ -12,6 +12,8 @@
 use mamlx_plugin::{Descriptor, EnvSpaces, Environment, Field, Parameter, Params, Step, rng};
 
 pub mod assembly;
+#[cfg(test)]
+mod fidelity;
 pub mod model;
 pub mod task;
 pub mod view;
@@ -22,8 +24,9 @@ use task::{Family, Preset};
 use view::{Coordinates, View};
 use world::{Physics, World};
 
-/// The fewest solver iterations that keep the hinges within 0.1 rad of their limits over 100,000 random steps; the
-/// other bounds of the fidelity test hold with two.
+/// The fewest solver iterations that pass the fidelity test whatever the seeds. One fails it on all. Two pass it on its
+/// own 500 episodes, but in 4,000 others a hinge once went 0.107 rad beyond its limit, and their flip share of 0.12 is
+/// within two standard errors of the bound.
 const SOLVER_ITERATIONS: i64 = 3;
 
 /// One cheetah and its task.
@@ -48,7 +51,7 @@ impl Environment for Cheetah {
         parameters: &[
             Parameter::text("task", "velocity")
                 .choices(&["velocity", "direction"])
-                .doc("velocity: reward -|v - goal| - cost; direction: reward ±v - cost."),
+                .doc("velocity: keep to a speed; direction: run forward or backward, the faster the better."),
             Parameter::text("preset", "rllab").choices(&["rllab", "gym"]).doc(
                 "rllab: the paper's 0.01 s a step and centre-of-mass velocity; gym: 0.05 s and the torso's displacement.",
             ),
@@ -65,7 +68,7 @@ impl Environment for Cheetah {
                 .doc("Cost per step of the sum of the squared actions."),
             Parameter::int("solver_iterations", SOLVER_ITERATIONS)
                 .range(1.0, 16.0)
-                .doc("rapier's substeps per simulation step of 0.01 s; 1 and 2 fail the fidelity test."),
+                .doc("rapier's substeps per simulation step of 0.01 s; the fidelity test fails with 1, and with 2 on some seeds."),
         ],
     };
 
