@@ -2,6 +2,7 @@
 mod durability;
 mod graph;
 mod libraries;
+mod lower;
 mod meta;
 mod plugin;
 mod record;

@@ -1,1 +1,36 @@
-//! Room `lower`.
+//! Room `lower`: Plan → Program.
+//!
+//! Small named [`passes`] rewrite the graph (each is a luminal `Compiler`), [`verify`] re-derives every shape
+//! between them, and a device turns the result into kernels with their memory planned ahead. There is one
+//! device: [`cpu`]. What comes out is a [`Program`]: flat `f32` buffers in, flat `f32` buffers out, no luminal
+//! type in sight, shared by any number of threads that each bring their own [`Scratch`].
+//!
+//! luminal's own compilers and executor are never used: they are slow and miscompile legal graphs.
+//!
+//! Read in this order: `draft`, `passes`, `verify`, `program`, then `cpu`.
+
+pub mod cpu;
+pub mod draft;
+pub mod passes;
+mod program;
+pub mod verify;
+
+pub use program::{Kept, PartInfo, PortInfo, Program, Scratch};
+
+use crate::graph::Plan;
+use cpu::Isa;
+
+/// Lowers a plan for the processor this runs on.
+pub fn lower(plan: Plan) -> Program {
+    lower_for(plan, Isa::detect())
+}
+
+/// Lowers a plan for one instruction set, which must be one that this processor has.
+///
+/// # Panics
+/// When it is not, and when the graph breaks a rule of the op table: both are faults of the caller's code.
+pub fn lower_for(mut plan: Plan, isa: Isa) -> Program {
+    assert!(isa.available(), "this processor does not have {isa:?}");
+    passes::Pipeline::standard().apply(&mut plan);
+    cpu::program(&plan, isa)
+}

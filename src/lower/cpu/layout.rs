@@ -1,0 +1,182 @@
+//! Which tensors exist in memory.
+//!
+//! A tensor is made (written to a buffer) when something needs to find it there, or when computing it again inside
+//! each reader would cost more than reading it. Reshapes, permutations, repetitions and slices of what is in memory
+//! are views. Everything else is inline: part of the expression of the kernel that reads it.
+
+use super::schedule::Doors;
+use super::view::View;
+use crate::graph::{Op, Shape};
+use crate::lower::draft::{Draft, elementwise};
+
+/// An inline tensor with several readers is computed in each of them if it takes at most so many operations …
+const CHEAP_OPERATIONS: usize = 2;
+/// … on at most so many tensors.
+const CHEAP_LEAVES: usize = 2;
+/// Beyond these a single reader does not inline either: a map has few registers.
+const MAX_OPERATIONS: usize = 24;
+const MAX_LEAVES: usize = 10;
+
+/// What is known about each step; the vectors run in parallel with the draft's steps.
+pub struct Layout {
+    /// The number a step holds everywhere.
+    pub splats: Vec<Option<f64>>,
+    /// The step whose buffer holds the tensor, and where in it.
+    pub places: Vec<Option<(usize, View)>>,
+    /// Whether a kernel writes a buffer for the step.
+    pub made: Vec<bool>,
+    /// The made steps and inputs that an inline step reads in the end; for one in memory its owner.
+    pub leaves: Vec<Vec<usize>>,
+}
+
+/// What the readers of a step ask of it.
+#[derive(Clone, Copy, Default)]
+struct Demand {
+    /// Something reads it through an address.
+    memory: bool,
+    /// Something reads it as rows one after the other.
+    dense: bool,
+    readers: usize,
+    /// A reader runs in the second stage.
+    late: bool,
+}
+
+impl Layout {
+    pub fn of(draft: &Draft, doors: &Doors) -> Layout {
+        let count = draft.steps.len();
+        let mut layout = Layout {
+            splats: splats(draft),
+            places: vec![None; count],
+            made: vec![false; count],
+            leaves: vec![Vec::new(); count],
+        };
+        let demands = demands(draft, doors, &layout.splats);
+        // The inline operations below each step, itself included.
+        let mut operations: Vec<Vec<usize>> = vec![Vec::new(); count];
+        for (at, step) in draft.steps.iter().enumerate() {
+            let demand = demands[at];
+            let whole = View::whole(step.shape);
+            let mut make = false;
+            if matches!(step.op, Op::Input(_)) {
+                layout.places[at] = Some((at, whole));
+            } else if layout.splats[at].is_some() {
+                make = demand.memory;
+            } else if is_view(&step.op) {
+                let source = step.inputs[0];
+                match layout.places[source] {
+                    Some((owner, view)) => match view.apply(&step.op, step.shape) {
+                        Some(view) if view.contiguous() || !demand.dense => {
+                            layout.places[at] = Some((owner, view));
+                        }
+                        _ => make = true,
+                    },
+                    None => operations[at] = operations[source].clone(),
+                }
+                layout.leaves[at] = layout.leaves[source].clone();
+            } else if elementwise(&step.op) {
+                let mut below = vec![at];
+                let mut leaves = Vec::new();
+                for input in &step.inputs {
+                    merge(&mut below, &operations[*input]);
+                    merge(&mut leaves, &layout.leaves[*input]);
+                }
+                let costly = below.iter().any(|i| expensive(&draft.steps[*i].op));
+                let cheap = !costly && below.len() <= CHEAP_OPERATIONS && leaves.len() <= CHEAP_LEAVES;
+                let large = below.len() > MAX_OPERATIONS || leaves.len() > MAX_LEAVES;
+                let crosses = demand.late && !doors.late[at];
+                make = demand.memory || large || (!cheap && (demand.readers > 1 || crosses));
+                layout.leaves[at] = leaves;
+                operations[at] = below;
+            } else {
+                make = true;
+            }
+            if make {
+                layout.made[at] = true;
+                layout.places[at] = Some((at, whole));
+                operations[at].clear();
+            }
+            if let Some((owner, _)) = layout.places[at] {
+                layout.leaves[at] = vec![owner];
+                operations[at].clear();
+            }
+        }
+        layout
+    }
+
+    /// The buffers that the kernel of a made step reads.
+    pub fn reads(&self, draft: &Draft, at: usize) -> Vec<usize> {
+        let mut reads = Vec::new();
+        draft.steps[at].inputs.iter().for_each(|i| merge(&mut reads, &self.leaves[*i]));
+        reads
+    }
+}
+
+pub fn is_view(op: &Op) -> bool {
+    matches!(op, Op::Reshape(_) | Op::Permute(_) | Op::Expand(_) | Op::Slice { .. })
+}
+
+/// Whether an inline tensor can be read through the view: every strided tensor below it has the view, and no
+/// element is computed twice.
+fn reads_through(op: &Op, from: Shape, to: Shape) -> bool {
+    let long = |shape: Shape| shape.iter().copied().filter(|n| *n != 1).collect::<Vec<_>>();
+    match op {
+        Op::Permute(_) | Op::Slice { .. } => true,
+        Op::Reshape(_) => long(from) == long(to),
+        _ => false,
+    }
+}
+
+fn expensive(op: &Op) -> bool {
+    matches!(op, Op::Recip | Op::Sqrt | Op::Exp | Op::Log | Op::Sin | Op::Tanh | Op::Div)
+}
+
+fn splats(draft: &Draft) -> Vec<Option<f64>> {
+    let mut splats: Vec<Option<f64>> = Vec::with_capacity(draft.steps.len());
+    for step in &draft.steps {
+        splats.push(match step.op {
+            Op::Constant(_) => step.op.as_constant(),
+            op if is_view(&op) => splats[step.inputs[0]],
+            _ => None,
+        });
+    }
+    splats
+}
+
+fn demands(draft: &Draft, doors: &Doors, splats: &[Option<f64>]) -> Vec<Demand> {
+    let mut demands = vec![Demand::default(); draft.steps.len()];
+    for (root, _) in &doors.results {
+        demands[*root].memory = true;
+        demands[*root].late = true;
+    }
+    for (at, step) in draft.steps.iter().enumerate().rev() {
+        let own = demands[at];
+        let mut inputs = step.inputs.clone();
+        inputs.sort_unstable();
+        inputs.dedup();
+        for input in inputs {
+            let demand = &mut demands[input];
+            if is_view(&step.op) {
+                if splats[at].is_none() {
+                    let through = reads_through(&step.op, draft.steps[input].shape, step.shape);
+                    demand.memory |= own.memory || !through;
+                    demand.readers += own.readers;
+                    demand.late |= own.late;
+                }
+                continue;
+            }
+            demand.memory |= matches!(step.op, Op::MatMul { .. } | Op::Gather | Op::Scatter(_));
+            demand.dense |= matches!(step.op, Op::Gather | Op::Scatter(_));
+            demand.readers += 1;
+            demand.late |= doors.late[at];
+        }
+    }
+    demands
+}
+
+fn merge(into: &mut Vec<usize>, from: &[usize]) {
+    for x in from {
+        if !into.contains(x) {
+            into.push(*x);
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! A place for every buffer, decided before anything runs.
+
+use super::kernel::{Access, Address, Kernel};
+use super::layout::Layout;
+use super::schedule::Doors;
+use crate::lower::draft::Draft;
+use std::collections::HashMap;
+
+/// Buffers begin on cache lines.
+const LINE: usize = 16;
+
+/// Numbers of the memories in [`super::Bases`]; input ports follow, then output ports.
+const SCRATCH: u32 = 0;
+const KEPT: u32 = 1;
+const PORTS: u32 = 2;
+
+pub struct Planned {
+    pub stages: [Vec<Kernel>; 2],
+    pub scratch_floats: usize,
+    pub kept_floats: usize,
+}
+
+/// The kernels between which a buffer must stay as it is.
+#[derive(Clone, Copy, Debug)]
+struct Life {
+    first: usize,
+    last: usize,
+}
+
+pub fn plan(draft: &Draft, layout: &Layout, doors: &Doors, mut stages: [Vec<Kernel>; 2]) -> Planned {
+    let size = |buffer: usize| match draft.steps.get(buffer) {
+        Some(step) => step.shape.size(),
+        None => draft.steps[doors.results[buffer - draft.steps.len()].0].shape.size(),
+    };
+    let early = stages[0].len();
+    let mut lives: HashMap<usize, Life> = HashMap::new();
+    for (number, kernel) in stages.iter_mut().flatten().enumerate() {
+        kernel.addresses(&mut |address, _, reach| {
+            let buffer = address.base as usize;
+            assert!(address.offset + reach <= size(buffer), "a kernel reaches beyond its buffer");
+            let life = lives.entry(buffer).or_insert(Life { first: number, last: number });
+            life.last = number;
+        });
+    }
+    let mut places = outside(draft, layout, doors);
+    let mut order: Vec<(usize, Life)> =
+        lives.into_iter().filter(|(buffer, _)| !places.contains_key(buffer)).collect();
+    order.sort_unstable_by_key(|(buffer, life)| (life.first, *buffer));
+    let registers = stages.iter().flatten().map(Kernel::register_floats).max().unwrap_or(0);
+    let mut arena = Arena { top: registers, taken: Vec::new(), floor: registers };
+    let mut kept = 0;
+    for (buffer, life) in order {
+        let floats = size(buffer).next_multiple_of(LINE);
+        let at = if life.first < early && life.last >= early {
+            kept += floats;
+            Address { base: KEPT, offset: kept - floats }
+        } else {
+            Address { base: SCRATCH, offset: arena.take(floats, life) }
+        };
+        places.insert(buffer, at);
+    }
+    for kernel in stages.iter_mut().flatten() {
+        kernel.addresses(&mut |address, access, _| {
+            let place = places[&(address.base as usize)];
+            debug_assert!(access == Access::Read || place.base < PORTS || !is_input(draft, address.base));
+            *address = Address { base: place.base, offset: place.offset + address.offset };
+        });
+    }
+    Planned { stages, scratch_floats: arena.top, kept_floats: kept }
+}
+
+fn is_input(draft: &Draft, buffer: u32) -> bool {
+    draft.steps.get(buffer as usize).is_some_and(|step| step.inputs.is_empty())
+}
+
+/// The buffers that lie in the ports.
+fn outside(draft: &Draft, layout: &Layout, doors: &Doors) -> HashMap<usize, Address> {
+    let mut places: HashMap<usize, Address> = HashMap::new();
+    for (step, (port, offset)) in &doors.inputs {
+        places.insert(*step, Address { base: PORTS + *port as u32, offset: *offset });
+    }
+    let outputs = PORTS + doors.input_ports as u32;
+    let copied = doors.copied(layout);
+    for (number, (step, (port, offset))) in doors.results.iter().enumerate() {
+        let at = Address { base: outputs + *port as u32, offset: *offset };
+        let buffer = if copied.contains(&(number, *step)) { draft.steps.len() + number } else { *step };
+        places.insert(buffer, at);
+    }
+    places
+}
+
+/// First fit over what is alive.
+struct Arena {
+    top: usize,
+    floor: usize,
+    /// Offset, floats and last reader of each buffer that may still be alive, by offset.
+    taken: Vec<(usize, usize, usize)>,
+}
+
+impl Arena {
+    fn take(&mut self, floats: usize, life: Life) -> usize {
+        self.taken.retain(|(_, _, last)| *last >= life.first);
+        let mut at = self.floor;
+        let mut place = self.taken.len();
+        for (i, (offset, length, _)) in self.taken.iter().enumerate() {
+            if at + floats <= *offset {
+                place = i;
+                break;
+            }
+            at = offset + length;
+        }
+        self.taken.insert(place, (at, floats, life.last));
+        self.top = self.top.max(at + floats);
+        at
+    }
+}

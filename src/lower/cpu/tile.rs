@@ -1,0 +1,227 @@
+//! The interpreter of [`Map`]s, generic over the register type.
+
+#![allow(unsafe_op_in_unsafe_fn)]
+
+use super::kernel::Bases;
+use super::lanes::Lanes;
+use super::map::{Arg, Code, Instr, MAX_SCALARS, MAX_SLOTS, Map, Scalar};
+use super::math;
+use super::runs;
+use std::marker::PhantomData;
+
+/// Runs a map.
+///
+/// # Safety
+/// As [`super::kernel::Kernel::run`]; `L`'s instruction set is switched on in the caller.
+#[inline(always)]
+pub unsafe fn execute<L: Lanes>(_: PhantomData<L>, map: &Map, bases: &Bases<'_>) {
+    let total = map.total();
+    let mut slots = [std::ptr::null_mut::<f32>(); MAX_SLOTS];
+    let mut scalars = [0.0f32; MAX_SCALARS];
+    for (value, scalar) in scalars.iter_mut().zip(&map.scalars) {
+        *value = match scalar {
+            Scalar::Number(x) => *x,
+            Scalar::At(at) if total > 0 => *bases.at(*at),
+            Scalar::At(_) => 0.0,
+        };
+    }
+    // Tile registers lie at the start of the scratch memory, which is base 0.
+    let (registers, stride) = (bases.0[0], map.register_stride());
+    for (i, slot) in slots.iter_mut().enumerate().take(usize::from(map.registers)) {
+        *slot = registers.add(i * stride);
+    }
+    for (result, meet) in &map.scattered {
+        runs::begin(bases.at(result.at), &map.lengths, &result.strides, *meet);
+    }
+    let mut start = 0;
+    while start < total {
+        let count = map.tile.min(total - start);
+        for leaf in map.leaves.iter().chain(&map.results) {
+            slots[usize::from(leaf.slot)] = bases.at(leaf.at).add(start);
+        }
+        for leaf in &map.gathered {
+            // A leaf that repeats itself from tile to tile is gathered once.
+            if start == 0 || !runs::repeats(&map.lengths, &leaf.strides, map.tile) {
+                let to = slots[usize::from(leaf.slot)];
+                runs::gather::<L>(bases.at(leaf.at), to, &map.lengths, &leaf.strides, start, count);
+            }
+        }
+        for instr in &map.code {
+            run::<L>(instr, &slots, &scalars, count);
+        }
+        for (result, meet) in &map.scattered {
+            let from = slots[usize::from(result.slot)].cast_const();
+            let to = bases.at(result.at);
+            runs::scatter::<L>(from, to, &map.lengths, &result.strides, start, count, *meet);
+        }
+        start += count;
+    }
+}
+
+/// Where the lanes of an argument come from.
+trait Source<L: Lanes>: Copy {
+    unsafe fn at(self, i: usize) -> L;
+    unsafe fn first(self, i: usize, n: usize) -> L;
+}
+
+#[derive(Clone, Copy)]
+struct Tile(*const f32);
+
+#[derive(Clone, Copy)]
+struct Number<L>(L);
+
+impl<L: Lanes> Source<L> for Tile {
+    #[inline(always)]
+    unsafe fn at(self, i: usize) -> L {
+        L::load(self.0.add(i))
+    }
+    #[inline(always)]
+    unsafe fn first(self, i: usize, n: usize) -> L {
+        L::load_first(self.0.add(i), n)
+    }
+}
+
+impl<L: Lanes> Source<L> for Number<L> {
+    #[inline(always)]
+    unsafe fn at(self, _: usize) -> L {
+        self.0
+    }
+    #[inline(always)]
+    unsafe fn first(self, _: usize, _: usize) -> L {
+        self.0
+    }
+}
+
+#[inline(always)]
+unsafe fn each<L: Lanes>(to: *mut f32, n: usize, f: impl Fn(usize) -> L, last: impl Fn(usize, usize) -> L) {
+    let mut i = 0;
+    while i + L::WIDTH <= n {
+        f(i).store(to.add(i));
+        i += L::WIDTH;
+    }
+    if i < n {
+        last(i, n - i).store_first(to.add(i), n - i);
+    }
+}
+
+#[inline(always)]
+unsafe fn one<L: Lanes>(to: *mut f32, n: usize, a: *const f32, f: impl Fn(L) -> L) {
+    let a = Tile(a);
+    each(to, n, |i| f(a.at(i)), |i, n| f(a.first(i, n)));
+}
+
+#[inline(always)]
+unsafe fn two<L: Lanes>(to: *mut f32, n: usize, a: impl Source<L>, b: impl Source<L>, f: impl Fn(L, L) -> L) {
+    each(to, n, |i| f(a.at(i), b.at(i)), |i, n| f(a.first(i, n), b.first(i, n)));
+}
+
+#[inline(always)]
+unsafe fn three<L: Lanes>(
+    to: *mut f32,
+    n: usize,
+    a: impl Source<L>,
+    b: impl Source<L>,
+    c: impl Source<L>,
+    f: impl Fn(L, L, L) -> L,
+) {
+    let last = |i, n| f(a.first(i, n), b.first(i, n), c.first(i, n));
+    each(to, n, |i| f(a.at(i), b.at(i), c.at(i)), last);
+}
+
+/// Every mixture of tiles and numbers that the compiler of maps emits for two arguments.
+#[inline(always)]
+unsafe fn mixed<L: Lanes>(
+    to: *mut f32,
+    n: usize,
+    a: Arg,
+    b: Arg,
+    slots: &[*mut f32; MAX_SLOTS],
+    scalars: &[f32; MAX_SCALARS],
+    f: impl Fn(L, L) -> L,
+) {
+    let tile = |i: u8| Tile(slots[usize::from(i)]);
+    let number = |i: u8| Number(L::splat(scalars[usize::from(i)]));
+    match (a, b) {
+        (Arg::Tile(a), Arg::Tile(b)) => two(to, n, tile(a), tile(b), f),
+        (Arg::Tile(a), Arg::Scalar(b)) => two(to, n, tile(a), number(b), f),
+        (Arg::Scalar(a), Arg::Tile(b)) => two(to, n, number(a), tile(b), f),
+        (Arg::Scalar(a), Arg::Scalar(b)) => two(to, n, number(a), number(b), f),
+    }
+}
+
+/// The same for three arguments, of which the first is a tile.
+#[inline(always)]
+unsafe fn mixed_three<L: Lanes>(
+    to: *mut f32,
+    n: usize,
+    args: [Arg; 3],
+    slots: &[*mut f32; MAX_SLOTS],
+    scalars: &[f32; MAX_SCALARS],
+    f: impl Fn(L, L, L) -> L,
+) {
+    let tile = |i: u8| Tile(slots[usize::from(i)]);
+    let number = |i: u8| Number(L::splat(scalars[usize::from(i)]));
+    let Arg::Tile(a) = args[0] else { return };
+    match (args[1], args[2]) {
+        (Arg::Tile(b), Arg::Tile(c)) => three(to, n, tile(a), tile(b), tile(c), f),
+        (Arg::Tile(b), Arg::Scalar(c)) => three(to, n, tile(a), tile(b), number(c), f),
+        (Arg::Scalar(b), Arg::Tile(c)) => three(to, n, tile(a), number(b), tile(c), f),
+        (Arg::Scalar(b), Arg::Scalar(c)) => three(to, n, tile(a), number(b), number(c), f),
+    }
+}
+
+#[inline(always)]
+unsafe fn run<L: Lanes>(
+    instr: &Instr,
+    slots: &[*mut f32; MAX_SLOTS],
+    scalars: &[f32; MAX_SCALARS],
+    n: usize,
+) {
+    let to = slots[usize::from(instr.to)];
+    let [a, b, _] = instr.args;
+    let tile = match a {
+        Arg::Tile(slot) => slots[usize::from(slot)].cast_const(),
+        Arg::Scalar(_) => std::ptr::null(),
+    };
+    let zero = L::splat(0.0);
+    match instr.code {
+        Code::Copy => match a {
+            Arg::Tile(_) => one::<L>(to, n, tile, |x| x),
+            Arg::Scalar(i) => {
+                let x = L::splat(scalars[usize::from(i)]);
+                each(to, n, |_| x, |_, _| x);
+            }
+        },
+        Code::Neg => one::<L>(to, n, tile, |x| L::splat(-0.0).sub(x)),
+        Code::Recip => one::<L>(to, n, tile, |x| L::splat(1.0).div(x)),
+        Code::Sqrt => one::<L>(to, n, tile, |x| x.sqrt()),
+        Code::Exp => one::<L>(to, n, tile, |x| math::exp(x)),
+        Code::Log => one::<L>(to, n, tile, |x| math::log(x)),
+        Code::Sin => one::<L>(to, n, tile, |x| math::sin(x)),
+        Code::Tanh => one::<L>(to, n, tile, |x| math::tanh(x)),
+        // Comparisons with NaN are false, so NaN stays.
+        Code::Relu => one::<L>(to, n, tile, |x| L::select(x.less(zero), zero, x)),
+        Code::Add => mixed::<L>(to, n, a, b, slots, scalars, |x, y| x.add(y)),
+        Code::Sub => mixed::<L>(to, n, a, b, slots, scalars, |x, y| x.sub(y)),
+        Code::Mul => mixed::<L>(to, n, a, b, slots, scalars, |x, y| x.mul(y)),
+        Code::Div => mixed::<L>(to, n, a, b, slots, scalars, |x, y| x.div(y)),
+        Code::Max => mixed::<L>(to, n, a, b, slots, scalars, |x, y| maximum(x, y)),
+        Code::Less => {
+            mixed::<L>(to, n, a, b, slots, scalars, |x, y| L::select(x.less(y), L::splat(1.0), zero));
+        }
+        Code::Select => {
+            let select = |mask: L, yes, no| L::select(mask.not_zero(), yes, no);
+            mixed_three::<L>(to, n, instr.args, slots, scalars, select);
+        }
+        Code::MulAdd => mixed_three::<L>(to, n, instr.args, slots, scalars, |x, y, z| x.mul_add(y, z)),
+        Code::MulSub => mixed_three::<L>(to, n, instr.args, slots, scalars, |x, y, z| x.mul_sub(y, z)),
+        Code::SubMul => mixed_three::<L>(to, n, instr.args, slots, scalars, |x, y, z| x.sub_from(y, z)),
+    }
+}
+
+/// The larger; a NaN on either side wins, as in the rows `max` and `max_reduce` of the op table.
+#[inline(always)]
+pub unsafe fn maximum<L: Lanes>(x: L, y: L) -> L {
+    let larger = L::select(y.less(x), x, y);
+    L::select(x.is_nan(), x, larger)
+}

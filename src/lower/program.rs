@@ -1,0 +1,242 @@
+//! What a device runs: ports in, ports out, no luminal types.
+
+use super::cpu::{Bases, Isa, Kernel};
+use crate::graph::{Port, Shape};
+use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::fmt::Write;
+use std::ptr::NonNull;
+
+/// One tensor of a port.
+pub type PartInfo = (String, Shape);
+
+/// A flat buffer at the door of a program: its parts lie one after the other in it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PortInfo {
+    pub name: String,
+    pub parts: Vec<PartInfo>,
+    /// Given only at the second stage.
+    pub late: bool,
+}
+
+impl PortInfo {
+    /// Number of floats.
+    pub fn size(&self) -> usize {
+        self.parts.iter().map(|(_, shape)| shape.size()).sum()
+    }
+
+    pub(super) fn of(port: &Port) -> PortInfo {
+        let parts = port.parts.iter().map(|p| (p.name.clone(), p.shape)).collect();
+        PortInfo { name: port.name.clone(), parts, late: port.late }
+    }
+}
+
+/// A lowered plan. Any number of threads run one program at once, each with its own [`Scratch`].
+///
+/// The same inputs give the same bits, whichever thread, scratch or stage split computes them.
+pub struct Program {
+    pub(super) name: String,
+    pub(super) inputs: Vec<PortInfo>,
+    pub(super) outputs: Vec<PortInfo>,
+    /// Kernels that no late port reaches, then the rest. All are in the second list where no port is late.
+    pub(super) stages: [Vec<Kernel>; 2],
+    pub(super) scratch_floats: usize,
+    pub(super) kept_floats: usize,
+    pub(super) flops: u64,
+    pub(super) isa: Isa,
+}
+
+impl Program {
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub fn inputs(&self) -> &[PortInfo] {
+        &self.inputs
+    }
+
+    pub fn outputs(&self) -> &[PortInfo] {
+        &self.outputs
+    }
+
+    /// One thread's working memory. Make it once; nothing allocates while a program runs.
+    pub fn scratch(&self) -> Scratch {
+        Scratch {
+            arena: Floats::zeroed(self.scratch_floats),
+            kept: self.kept(),
+            bases: Vec::with_capacity(2 + self.inputs.len() + self.outputs.len()),
+        }
+    }
+
+    /// Storage for what [`prepare`](Program::prepare) computes.
+    pub fn kept(&self) -> Kept {
+        Kept { floats: Floats::zeroed(self.kept_floats) }
+    }
+
+    /// One flat slice per input port, in port order; fills one flat slice per output port.
+    ///
+    /// # Panics
+    /// When a slice has not the size of its port, or the scratch is another program's.
+    pub fn run(&self, scratch: &mut Scratch, inputs: &[&[f32]], outputs: &mut [&mut [f32]]) {
+        self.check(scratch, inputs, true);
+        let kept = scratch.kept.floats.pointer();
+        self.stage(0, scratch, kept, inputs, &mut []);
+        self.stage(1, scratch, kept, inputs, outputs);
+    }
+
+    /// Stage 1: everything that depends on no late port. Late inputs are passed as empty slices.
+    ///
+    /// # Panics
+    /// As [`run`](Program::run).
+    pub fn prepare(&self, scratch: &mut Scratch, kept: &mut Kept, inputs: &[&[f32]]) {
+        self.check(scratch, inputs, false);
+        assert_eq!(kept.floats.len, self.kept_floats, "this storage was made by another program");
+        self.stage(0, scratch, kept.floats.pointer(), inputs, &mut []);
+    }
+
+    /// Stage 2: the rest, given all inputs and what stage 1 kept.
+    ///
+    /// # Panics
+    /// As [`run`](Program::run).
+    pub fn apply(&self, scratch: &mut Scratch, kept: &Kept, inputs: &[&[f32]], outputs: &mut [&mut [f32]]) {
+        self.check(scratch, inputs, true);
+        assert_eq!(kept.floats.len, self.kept_floats, "this storage was made by another program");
+        self.stage(1, scratch, kept.floats.pointer(), inputs, outputs);
+    }
+
+    fn check(&self, scratch: &Scratch, inputs: &[&[f32]], all: bool) {
+        assert_eq!(scratch.arena.len, self.scratch_floats, "this scratch was made by another program");
+        assert_eq!(inputs.len(), self.inputs.len(), "input ports of {}", self.name);
+        for (port, data) in self.inputs.iter().zip(inputs) {
+            let absent = port.late && !all;
+            assert!(absent || data.len() == port.size(), "{}: {} floats for {port:?}", self.name, data.len());
+        }
+    }
+
+    fn stage(
+        &self,
+        stage: usize,
+        scratch: &mut Scratch,
+        kept: *mut f32,
+        inputs: &[&[f32]],
+        outputs: &mut [&mut [f32]],
+    ) {
+        if stage == 1 {
+            assert_eq!(outputs.len(), self.outputs.len(), "output ports of {}", self.name);
+            for (port, data) in self.outputs.iter().zip(&*outputs) {
+                assert_eq!(data.len(), port.size(), "{}: floats for {port:?}", self.name);
+            }
+        }
+        scratch.bases.clear();
+        scratch.bases.extend([scratch.arena.pointer(), kept]);
+        // Inputs are only ever read; they sit in one table with the rest so that an address is two numbers.
+        scratch.bases.extend(inputs.iter().map(|data| data.as_ptr().cast_mut()));
+        scratch.bases.extend(outputs.iter_mut().map(|data| data.as_mut_ptr()));
+        let bases = Bases(&scratch.bases);
+        for kernel in &self.stages[stage] {
+            // SAFETY: the lowering checked that every view of every kernel lies in its buffer, the sizes of the
+            // buffers were checked above, kernels of stage 0 address neither late inputs nor outputs and those
+            // of stage 1 never write what is kept, and `isa` was available when the program was made.
+            unsafe { kernel.run(self.isa, &bases) };
+        }
+        scratch.bases.clear();
+    }
+
+    /// Floating-point operations of one run, matrix products only, 2 per multiply-add.
+    pub fn flops(&self) -> u64 {
+        self.flops
+    }
+
+    pub fn scratch_bytes(&self) -> usize {
+        4 * (self.scratch_floats + self.kept_floats)
+    }
+
+    pub fn kept_bytes(&self) -> usize {
+        4 * self.kept_floats
+    }
+
+    pub fn isa(&self) -> Isa {
+        self.isa
+    }
+
+    /// The kernels in the order they run, in a form that depends only on the plan and the instruction set.
+    pub fn describe(&self) -> String {
+        let mut text = format!(
+            "program {}: {} products' flops, {} bytes of scratch, {} kept\n",
+            self.name,
+            self.flops,
+            self.scratch_bytes(),
+            self.kept_bytes()
+        );
+        for (stage, kernels) in self.stages.iter().enumerate().filter(|(_, kernels)| !kernels.is_empty()) {
+            let _ = writeln!(text, "stage {}: {} kernels", stage + 1, kernels.len());
+            for kernel in kernels {
+                let _ = writeln!(text, "  {kernel}");
+            }
+        }
+        text
+    }
+}
+
+/// One thread's working memory for one program.
+pub struct Scratch {
+    arena: Floats,
+    kept: Kept,
+    /// Where each memory begins, filled in at the start of every run.
+    bases: Vec<*mut f32>,
+}
+
+// SAFETY: `bases` is empty between runs; everything else is owned memory.
+unsafe impl Send for Scratch {}
+// SAFETY: a shared scratch gives access to nothing.
+unsafe impl Sync for Scratch {}
+
+/// What the stage that depends on no late port computed, for any number of second stages on any thread.
+pub struct Kept {
+    floats: Floats,
+}
+
+/// Cache lines, and the widest vectors there are, have 64 bytes.
+const ALIGNMENT: usize = 64;
+
+/// Owned, zeroed, 64-byte aligned floats.
+struct Floats {
+    start: NonNull<f32>,
+    len: usize,
+}
+
+// SAFETY: plain owned memory.
+unsafe impl Send for Floats {}
+// SAFETY: shared access only reads: stage 2 takes what is kept through a shared reference and never writes it.
+unsafe impl Sync for Floats {}
+
+impl Floats {
+    fn zeroed(len: usize) -> Floats {
+        if len == 0 {
+            return Floats { start: NonNull::dangling(), len };
+        }
+        let layout = Floats::layout(len);
+        // SAFETY: the layout is not empty.
+        let start = unsafe { alloc_zeroed(layout) };
+        match NonNull::new(start.cast()) {
+            Some(start) => Floats { start, len },
+            None => handle_alloc_error(layout),
+        }
+    }
+
+    fn layout(len: usize) -> Layout {
+        Layout::from_size_align(4 * len, ALIGNMENT).expect("programs fit into the address space")
+    }
+
+    fn pointer(&self) -> *mut f32 {
+        self.start.as_ptr()
+    }
+}
+
+impl Drop for Floats {
+    fn drop(&mut self) {
+        if self.len > 0 {
+            // SAFETY: allocated in `zeroed` with this layout.
+            unsafe { dealloc(self.start.as_ptr().cast(), Floats::layout(self.len)) };
+        }
+    }
+}

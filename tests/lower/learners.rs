@@ -1,0 +1,90 @@
+//! Whole gradients of the paper's algorithms: f32 programs against the f64 oracle.
+
+use super::{bits, compare, run, single};
+use mamlx::graph::{Plan, Port};
+use mamlx::lower::{Program, lower};
+use mamlx::meta::supervised::Learner;
+use mamlx::nn::{Activation, Mlp, Policy};
+use mamlx::spec::{Loss, Order, Reduction};
+
+/// Irregular numbers of a size that suits each port.
+fn data(plan: &Plan) -> Vec<Vec<f64>> {
+    let of = |(i, port): (usize, &Port)| {
+        let scale = match port.name.as_str() {
+            "rate" => return vec![0.01],
+            "theta" | "vector" => 0.3,
+            "weight" => return vec![1.0 / port.size() as f64; port.size()],
+            _ => 1.0,
+        };
+        (0..port.size()).map(|j| scale * (j as f64 * 1.37 + i as f64 * 0.61 + 0.2).sin()).collect()
+    };
+    plan.inputs.iter().enumerate().map(of).collect()
+}
+
+fn learner(order: Order, activation: Activation, hidden: &[usize]) -> Learner {
+    Learner {
+        model: Mlp::new(1, hidden, 1, activation),
+        loss: Loss::SquaredError,
+        reduction: Reduction::Mean,
+        order,
+    }
+}
+
+fn policy() -> Policy {
+    Policy { mlp: Mlp::new(7, &[20, 20], 3, Activation::Tanh), init_std: 1.0, min_std: 1e-6 }
+}
+
+#[test]
+fn supervised_meta_gradients() {
+    for order in [Order::First, Order::Second] {
+        for activation in [Activation::Relu, Activation::Tanh] {
+            for (lead, steps) in [(&[][..], 1), (&[], 3), (&[4], 1)] {
+                let build = || learner(order, activation, &[40, 40]).meta_gradient(lead, 10, 10, steps);
+                compare(build, &data(&build()), 1e-6, 1e-4);
+            }
+        }
+    }
+}
+
+#[test]
+fn policy_gradients_curvature_and_fisher_products() {
+    for lead in [&[][..], &[2]] {
+        let plans: [&dyn Fn() -> Plan; 5] = [
+            &|| policy().policy_gradient(lead, 50),
+            &|| policy().policy_curvature(lead, 50),
+            &|| policy().surrogate(lead, 50, true),
+            &|| policy().fisher(lead, 50),
+            &|| policy().act(lead, 1),
+        ];
+        for plan in plans {
+            compare(plan, &data(&plan()), 1e-6, 1e-4);
+        }
+    }
+}
+
+#[test]
+fn what_does_not_depend_on_the_vector_is_kept() {
+    let plan = policy().fisher(&[], 50);
+    let program = lower(plan);
+    assert!(program.kept_bytes() > 0);
+    let stages = program.describe();
+    assert!(stages.contains("stage 1") && stages.contains("stage 2"), "{stages}");
+    // The forward pass is not repeated for every vector.
+    let second = stages.split("stage 2").nth(1).unwrap_or_default();
+    assert!(!second.contains("Tanh"), "{stages}");
+}
+
+#[test]
+fn the_same_bits_on_every_thread() {
+    let build = || learner(Order::Second, Activation::Tanh, &[37, 53]).meta_gradient(&[], 9, 9, 2);
+    let program: Program = lower(build());
+    let inputs = single(&data(&build()));
+    let first = bits(&run(&program, &inputs));
+    std::thread::scope(|scope| {
+        let handles: Vec<_> = (0..3).map(|_| scope.spawn(|| bits(&run(&program, &inputs)))).collect();
+        for handle in handles {
+            assert_eq!(handle.join().expect("no thread panics"), first);
+        }
+    });
+    assert_eq!(bits(&run(&lower(build()), &inputs)), first, "and whenever it is lowered");
+}

@@ -1,0 +1,117 @@
+//! Every pass, alone and all together, keeps the meaning of a plan.
+
+use super::random_plans::random_plan;
+use super::slices;
+use mamlx::graph::eval::evaluate;
+use mamlx::graph::{Plan, Port, Tape};
+use mamlx::lower::draft::Draft;
+use mamlx::lower::passes::{Pass, Pipeline, STANDARD};
+use mamlx::lower::verify::verify;
+
+fn close(found: &[Vec<f64>], exact: &[Vec<f64>]) -> bool {
+    let scale = exact.iter().flatten().fold(1.0f64, |scale, x| scale.max(x.abs()));
+    let gap = |(x, y): (&f64, &f64)| (x - y).abs() <= 1e-12 * scale;
+    found.iter().flatten().zip(exact.iter().flatten()).all(gap)
+}
+
+#[test]
+fn every_pass_keeps_the_meaning() {
+    for seed in 0..300 {
+        let (plan, inputs) = random_plan(seed);
+        let exact = evaluate(&plan, &slices(&inputs));
+        for number in 0..STANDARD.len() {
+            let (mut plan, inputs) = random_plan(seed);
+            let before = plan.dump();
+            Pipeline(&STANDARD[number..=number]).apply(&mut plan);
+            let found = evaluate(&plan, &slices(&inputs));
+            let name = STANDARD[number].name();
+            assert!(close(&found, &exact), "{name}, seed {seed}\n{before}\n{}", plan.dump());
+        }
+        let (mut plan, inputs) = random_plan(seed);
+        Pipeline::standard().apply(&mut plan);
+        assert!(close(&evaluate(&plan, &slices(&inputs)), &exact), "all, seed {seed}\n{}", plan.dump());
+    }
+}
+
+fn passed(build: impl for<'t> Fn(&'t Tape) -> (Vec<Port>, Port)) -> String {
+    let tape = Tape::new();
+    let (inputs, output) = build(&tape);
+    let mut plan = Plan::new("p", tape, inputs, vec![output]);
+    Pipeline::standard().apply(&mut plan);
+    plan.dump()
+}
+
+/// The ops of a dump, without inputs and constants.
+fn ops(dump: &str) -> Vec<String> {
+    let op = |line: &str| line.split(" = ").nth(1).filter(|_| line.starts_with('%')).map(str::to_string);
+    let ops = dump.lines().filter_map(op).map(|op| op.split([' ', '%']).next().unwrap_or("").to_string());
+    ops.filter(|op| op != "input" && op != "constant").collect()
+}
+
+#[test]
+fn a_sum_over_a_product_of_repetitions_is_a_matrix_product() {
+    let dump = passed(|tape| {
+        let (a, b) = (tape.input(&[5, 7]), tape.input(&[7, 3]));
+        let y = (a.reshape(&[5, 7, 1]) * b.reshape(&[1, 7, 3])).sum(&[1]);
+        (vec![Port::single("a", a), Port::single("b", b)], Port::single("y", y))
+    });
+    assert_eq!(ops(&dump), ["matmul"], "{dump}");
+}
+
+#[test]
+fn neutral_elements_and_double_negations_vanish() {
+    let dump = passed(|tape| {
+        let x = tape.input(&[4]);
+        let y = -(-((x * 1.0 + 0.0) / 1.0 - 0.0)).stop_gradient().reshape(&[2, 2]).reshape(&[4]);
+        (vec![Port::single("x", x)], Port::single("y", y))
+    });
+    assert_eq!(ops(&dump), [""; 0], "{dump}");
+}
+
+#[test]
+fn batches_with_one_right_side_and_transposes_become_one_plain_product() {
+    let dump = passed(|tape| {
+        let (x, w) = (tape.input(&[8, 10, 4]), tape.input(&[6, 4]));
+        let y = x.matmul(w.permute(&[1, 0])).reshape(&[80, 6]);
+        (vec![Port::single("x", x), Port::single("w", w)], Port::single("y", y))
+    });
+    assert_eq!(ops(&dump), ["reshape", "matmul"], "{dump}");
+}
+
+#[test]
+fn equal_expressions_are_computed_once() {
+    let dump = passed(|tape| {
+        let (x, y) = (tape.input(&[4]), tape.input(&[4]));
+        let z = (x + y).tanh() * (y + x).tanh();
+        (vec![Port::single("x", x), Port::single("y", y)], Port::single("z", z))
+    });
+    assert_eq!(ops(&dump), ["add", "tanh", "mul"], "{dump}");
+}
+
+#[test]
+fn the_check_between_passes_refuses_illegal_graphs() {
+    let (plan, _) = random_plan(3);
+    let good = Draft::read(&plan.graph, &[]);
+    assert_eq!(verify(&good), Ok(()));
+    let mut late = good.clone();
+    let last = late.steps.len() - 1;
+    let step =
+        late.steps.iter_mut().find(|s| !s.inputs.is_empty()).expect("a random plan computes something");
+    step.inputs[0] = last;
+    assert!(verify(&late).is_err(), "an input that comes later");
+    let mut wrong = good.clone();
+    let step = wrong.steps.iter_mut().find(|s| !s.inputs.is_empty()).expect("as above");
+    step.shape = mamlx::graph::Shape::new(&[999]);
+    assert!(verify(&wrong).is_err(), "a shape that is not its row's");
+    let mut gone = good;
+    gone.roots.push(usize::MAX);
+    assert!(verify(&gone).is_err(), "a port that is gone");
+}
+
+#[test]
+fn every_pass_has_its_own_name() {
+    let mut names: Vec<&str> = STANDARD.iter().map(|pass: &&dyn Pass| pass.name()).collect();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), STANDARD.len());
+}
