@@ -1,43 +1,48 @@
 //! Plugin libraries for the tests: `cargo test` does not build cdylibs, so they are built here, once per process, in
 //! the profile that the tests themselves were built in.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Mutex;
+use std::sync::OnceLock;
 
-/// The library of a workspace member: `library("point")` builds and returns `…/libpoint.so`.
+/// The library of a workspace member: `library("point")` is `…/libpoint.so`, freshly built.
 pub fn library(package: &str) -> PathBuf {
-    static BUILT: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
-    let mut built = BUILT.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-    if !built.contains(package) {
-        build(package);
-        built.insert(package.to_owned());
-    }
-    folder().join(libloading::library_filename(package))
+    build().join(libloading::library_filename(package))
 }
 
-/// Where the libraries are: one folder above the test binary's.
+/// The library of one of the SDK's examples.
+pub fn example(name: &str) -> PathBuf {
+    build().join("examples").join(libloading::library_filename(name))
+}
+
+/// Where the libraries are.
 pub fn folder() -> PathBuf {
-    let test = std::env::current_exe().expect("the test binary has a path");
-    test.ancestors().nth(2).expect("the test binary is in a `deps` folder").to_owned()
+    build().to_owned()
 }
 
-fn build(package: &str) {
-    let folder = folder();
-    let profile = match folder.file_name().and_then(|name| name.to_str()) {
-        Some("debug") => "dev",
-        Some(profile) => profile,
-        None => panic!("{} is not a profile's folder", folder.display()),
-    };
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| env!("CARGO").into());
-    let output = Command::new(cargo)
-        .args(["build", "--offline", "--quiet", "--package", package, "--profile", profile, "--target-dir"])
-        .arg(folder.parent().expect("a profile's folder is in the target folder"))
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .output()
-        .expect("cargo runs");
-    assert!(output.status.success(), "building {package}: {}", String::from_utf8_lossy(&output.stderr));
+/// Builds every library of the workspace: selecting single packages would choose other features for what they share,
+/// and build that once more.
+fn build() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| {
+        let test = std::env::current_exe().expect("the test binary has a path");
+        let folder = test.ancestors().nth(2).expect("the test binary is in a `deps` folder").to_owned();
+        let profile = match folder.file_name().and_then(|name| name.to_str()) {
+            Some("debug") => "dev",
+            Some(profile) => profile,
+            None => panic!("{} is not a profile's folder", folder.display()),
+        };
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| env!("CARGO").into());
+        let output = Command::new(cargo)
+            .args(["build", "--workspace", "--lib", "--bins", "--examples", "--offline", "--quiet"])
+            .args(["--profile", profile, "--target-dir"])
+            .arg(folder.parent().expect("a profile's folder is in the target folder"))
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .output()
+            .expect("cargo runs");
+        assert!(output.status.success(), "building the plugins: {}", String::from_utf8_lossy(&output.stderr));
+        folder
+    })
 }
 
 /// Compiles C sources with the system's compiler. `None`, and a line that says so, when there is none.

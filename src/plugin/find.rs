@@ -59,7 +59,11 @@ impl SearchPath {
             self.libraries().iter().filter_map(|path| Some(inspect(path).ok()?.id)).collect();
         names.sort();
         names.dedup();
-        let folders: Vec<String> = self.folders.iter().map(|f| format!("\n  {}", f.display())).collect();
+        let folder = |folder: &PathBuf| {
+            let note = if folder.is_dir() { "" } else { "  (no such folder)" };
+            format!("\n  {}{note}", folder.display())
+        };
+        let folders: Vec<String> = self.folders.iter().map(folder).collect();
         let mut text = format!("there is no plugin `{name}`: no file {file} in{}", folders.concat());
         if let Some(near) = nearest(name, names.iter().map(String::as_str)) {
             text += &format!("\ndid you mean `{near}`?");

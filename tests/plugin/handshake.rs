@@ -13,7 +13,7 @@ const CHANGES: &[(&str, Change, &str)] = &[
     ("empty", |bytes| bytes.clear(), "is an empty file"),
     ("text", |bytes| *bytes = b"#!/bin/sh\n".to_vec(), "is not a dynamic library"),
     ("cut off", |bytes| bytes.truncate(bytes.len() / 2), "is not a dynamic library"),
-    ("other machine", other_machine, "is built for another machine"),
+    ("other machine", |bytes| other_machine(bytes), "is built for another machine"),
     ("no section", |bytes| replace(bytes, b".mamlx\0", b".other\0"), "is a library but not a mamlx plugin"),
     (
         "older major",
@@ -113,14 +113,14 @@ fn replace(bytes: &mut [u8], from: &[u8], to: &[u8]) {
 }
 
 /// e_machine of the ELF header: 62 is x86-64, 183 is AArch64.
-fn other_machine(bytes: &mut Vec<u8>) {
+fn other_machine(bytes: &mut [u8]) {
     bytes[18] = if bytes[18] == 62 { 183 } else { 62 };
 }
 
 /// Writes one byte into the exported struct.
-fn poke(bytes: &mut Vec<u8>, offset: u64, value: u8) {
+fn poke(bytes: &mut [u8], offset: u64, value: u8) {
     let at = {
-        let file = object::File::parse(&**bytes).unwrap();
+        let file = object::File::parse(&*bytes).unwrap();
         let entry = file.dynamic_symbols().find(|symbol| symbol.name() == Ok("mamlx_plugin_v1")).unwrap();
         let section = file.section_by_index(entry.section_index().unwrap()).unwrap();
         section.file_range().unwrap().0 + entry.address() - section.address() + offset

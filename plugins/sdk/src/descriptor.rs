@@ -341,3 +341,50 @@ pub const fn json_bytes<const N: usize>(descriptor: &Descriptor, kind: &str) -> 
     assert!(writer.length + 1 == N, "the array has room for the text and a zero byte");
     writer.bytes
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+
+    const DESCRIPTOR: Descriptor = Descriptor {
+        id: "a_1",
+        version: "1.2.3",
+        dynamics_version: 40,
+        doc: "Quotes \" and \\, a tab\t and é.",
+        parameters: &[
+            Parameter::float("zero", 0.0),
+            Parameter::float("tenth", 0.1).range(-1e-5, 123_456.789).unit("m/s²"),
+            Parameter::float("pi", std::f64::consts::PI).at_least(-2.5),
+            Parameter::float("small", 1e-12),
+            Parameter::float("large", 9e15),
+            Parameter::int("least", i64::MIN),
+            Parameter::bool("flag", true).doc("Why."),
+            Parameter::text("word", "b").choices(&["a", "b"]),
+        ],
+    };
+    const LENGTH: usize = json_length(&DESCRIPTOR, "env") + 1;
+    static BYTES: [u8; LENGTH] = json_bytes(&DESCRIPTOR, "env");
+
+    #[test]
+    fn what_is_declared_is_what_is_read() {
+        let (zero, text) = BYTES.split_last().unwrap();
+        assert_eq!(*zero, 0);
+        let value: Value = serde_json::from_slice(text).unwrap();
+        assert_eq!(value["doc"], DESCRIPTOR.doc);
+        assert_eq!([&value["kind"], &value["id"], &value["version"]], ["env", "a_1", "1.2.3"]);
+        assert_eq!(value["dynamics_version"], 40);
+        for (read, declared) in value["parameters"].as_array().unwrap().iter().zip(DESCRIPTOR.parameters) {
+            let same = match declared.default {
+                DefaultValue::Bool(value) => read["default"].as_bool() == Some(value),
+                DefaultValue::Int(value) => read["default"].as_i64() == Some(value),
+                DefaultValue::Float(value) => read["default"].as_f64() == Some(value),
+                DefaultValue::Text(value) => read["default"].as_str() == Some(value),
+            };
+            assert!(same, "{read} is not {declared:?}");
+            assert_eq!((read["min"].as_f64(), read["max"].as_f64()), (declared.min, declared.max));
+            assert_eq!((&read["unit"], &read["doc"]), (&declared.unit.into(), &declared.doc.into()));
+            assert_eq!(read["choices"].as_array().unwrap(), declared.choices);
+        }
+    }
+}

@@ -1,11 +1,5 @@
 //! The checks of `mamlx plugin check`, for the author's own tests: through the C interface, without the host.
-//!
-//! ```ignore
-//! #[test]
-//! fn it_keeps_the_rules() {
-//!     mamlx_plugin::harness::check_env::<MyEnvironment>();
-//! }
-//! ```
+//! `#[test] fn it_keeps_the_rules() { mamlx_plugin::harness::check_env::<MyEnvironment>(); }` is a whole test.
 
 use crate::caller::{Data, Env, Tasks};
 use crate::checks::{self, Finding, Outcome};
