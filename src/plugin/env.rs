@@ -63,7 +63,7 @@ impl EnvInstance {
         }
     }
 
-    /// Begins an episode in each of the slots. seeds: [slots]; tasks: [slots, task fields]; obs, written: [slots,
+    /// Begins an episode in each of the slots. seeds: `[slots]`; tasks: [slots, task fields]; obs, written: [slots,
     /// observation fields].
     pub fn reset(&mut self, slots: &[u32], seeds: &[u64], tasks: &[f32], obs: &mut [f32]) -> Result<()> {
         for (&slot, &seed) in slots.iter().zip(seeds) {
@@ -74,7 +74,7 @@ impl EnvInstance {
     }
 
     /// Moves each of the slots one step. actions: [slots, action fields], scaled to the bounds and clipped there.
-    /// Written: obs [slots, observation fields], rewards [slots], terminated [slots], 0 or 1.
+    /// Written: obs [slots, observation fields], rewards `[slots]`, terminated `[slots]`, 0 or 1.
     pub fn step(
         &mut self,
         slots: &[u32],

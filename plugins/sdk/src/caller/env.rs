@@ -50,7 +50,7 @@ impl Env {
         })
     }
 
-    /// Begins an episode in each of the slots. seeds: [slots]; tasks: [slots, task fields]; obs: [slots, observation
+    /// Begins an episode in each of the slots. seeds: `[slots]`; tasks: [slots, task fields]; obs: [slots, observation
     /// fields].
     pub fn reset(
         &mut self,
@@ -71,7 +71,7 @@ impl Env {
     }
 
     /// Moves each of the slots one step. actions: [slots, action fields]; obs: [slots, observation fields]; rewards and
-    /// terminated: [slots].
+    /// terminated: `[slots]`.
     pub fn step(
         &mut self,
         slots: &[u32],
