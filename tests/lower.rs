@@ -6,6 +6,7 @@ mod learners;
 mod passes;
 mod random_plans;
 mod rows;
+mod speed;
 
 use mamlx::graph::Plan;
 use mamlx::graph::eval::evaluate;

@@ -8,7 +8,7 @@ use mamlx::nn::{Activation, Mlp, Policy};
 use mamlx::spec::{Loss, Order, Reduction};
 
 /// Irregular numbers of a size that suits each port.
-fn data(plan: &Plan) -> Vec<Vec<f64>> {
+pub fn data(plan: &Plan) -> Vec<Vec<f64>> {
     let of = |(i, port): (usize, &Port)| {
         let scale = match port.name.as_str() {
             "rate" => return vec![0.01],

@@ -128,6 +128,48 @@ unsafe fn three<L: Lanes>(
     each(to, n, |i| f(a.at(i), b.at(i), c.at(i)), last);
 }
 
+/// A function whose body is too long for the compiler to inline out of a closure: outside the function that
+/// switches the instruction set on, its intrinsics would be calls.
+trait Function {
+    unsafe fn of<L: Lanes>(x: L) -> L;
+}
+
+macro_rules! functions {
+    ($($name:ident $function:path;)*) => {$(
+        struct $name;
+        impl Function for $name {
+            #[inline(always)]
+            unsafe fn of<L: Lanes>(x: L) -> L {
+                $function(x)
+            }
+        }
+    )*};
+}
+
+functions! {
+    Exp math::exp;
+    Log math::log;
+    Sin math::sin;
+    Tanh math::tanh;
+}
+
+#[inline(always)]
+unsafe fn function<L: Lanes, F: Function>(to: *mut f32, n: usize, a: *const f32) {
+    let mut i = 0;
+    while i < n {
+        let left = n - i;
+        let whole = left >= L::WIDTH;
+        let x = if whole { L::load(a.add(i)) } else { L::load_first(a.add(i), left) };
+        let y = F::of(x);
+        if whole {
+            y.store(to.add(i));
+        } else {
+            y.store_first(to.add(i), left);
+        }
+        i += L::WIDTH;
+    }
+}
+
 /// Every mixture of tiles and numbers that the compiler of maps emits for two arguments.
 #[inline(always)]
 unsafe fn mixed<L: Lanes>(
@@ -195,10 +237,10 @@ unsafe fn run<L: Lanes>(
         Code::Neg => one::<L>(to, n, tile, |x| L::splat(-0.0).sub(x)),
         Code::Recip => one::<L>(to, n, tile, |x| L::splat(1.0).div(x)),
         Code::Sqrt => one::<L>(to, n, tile, |x| x.sqrt()),
-        Code::Exp => one::<L>(to, n, tile, |x| math::exp(x)),
-        Code::Log => one::<L>(to, n, tile, |x| math::log(x)),
-        Code::Sin => one::<L>(to, n, tile, |x| math::sin(x)),
-        Code::Tanh => one::<L>(to, n, tile, |x| math::tanh(x)),
+        Code::Exp => function::<L, Exp>(to, n, tile),
+        Code::Log => function::<L, Log>(to, n, tile),
+        Code::Sin => function::<L, Sin>(to, n, tile),
+        Code::Tanh => function::<L, Tanh>(to, n, tile),
         // Comparisons with NaN are false, so NaN stays.
         Code::Relu => one::<L>(to, n, tile, |x| L::select(x.less(zero), zero, x)),
         Code::Add => mixed::<L>(to, n, a, b, slots, scalars, |x, y| x.add(y)),
