@@ -8,6 +8,7 @@
 //! Every builder takes `lead`, the axes in front of each tensor: `[]` for one task a launch (CPU), `[tasks]` for
 //! all tasks in one launch (GPU). Nothing here executes anything.
 
+pub mod build;
 pub mod inner;
 pub mod loss;
 pub mod reinforcement;

@@ -1,0 +1,337 @@
+//! Meta-iterations and evaluations over many tasks.
+
+use super::programs::Programs;
+use super::task::{Bench, Collect, Spent, TaskWork};
+use crate::error::{Error, Result};
+use crate::meta::build;
+use crate::nn::Layout;
+use crate::plugin::Plugin;
+use crate::random::{Purpose, seed_at};
+use crate::record::row::{EvalRow, TimingRow, TrainRow};
+use crate::run::learner::{Learner, State, word};
+use crate::run::optimizer::GradientOptimizer;
+use crate::run::reduce::{sum_rows, sum_values};
+use crate::run::rollout::{Draws, Tasks, VectorEnv};
+use crate::run::test_tasks;
+use crate::run::trust_region::TrustRegion;
+use crate::run::workers::Workers;
+use crate::spec::{Method, Order, Spec};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// Reinforcement meta-learning of one spec.
+pub struct Reinforcement {
+    spec: Spec,
+    horizon: usize,
+    workers: Workers<Bench>,
+    /// Programs of the policy that sees observations, and of the oracle's, which sees the task too.
+    programs: BTreeMap<bool, Programs>,
+    test_tasks: Vec<Vec<f32>>,
+    task_names: Vec<String>,
+    batch: Vec<TaskWork>,
+}
+
+/// How a method samples and learns.
+#[derive(Clone, Copy)]
+struct Manner {
+    /// Inner steps during training.
+    inner_steps: usize,
+    /// Trajectories of the last batch, from which the outer step learns.
+    episodes: usize,
+    /// Every episode draws its own task (protocol A.0 row 20).
+    redraw: bool,
+    second_order: bool,
+    task_input: bool,
+}
+
+impl Manner {
+    fn of(method: Method, spec: &Spec) -> Manner {
+        let (support, query, steps) = (spec.task.support, spec.task.query, spec.inner.steps);
+        match method {
+            Method::Maml | Method::Fomaml | Method::Random => Manner {
+                inner_steps: steps,
+                episodes: query,
+                redraw: false,
+                second_order: method == Method::Maml && spec.inner.order == Order::Second,
+                task_input: false,
+            },
+            // As many environment steps an iteration as the adapted methods take.
+            Method::Pretrained | Method::Oracle => Manner {
+                inner_steps: 0,
+                episodes: support * steps + query,
+                redraw: true,
+                second_order: false,
+                task_input: method == Method::Oracle,
+            },
+        }
+    }
+}
+
+impl Reinforcement {
+    pub fn new(spec: &Spec, plugin: &Plugin, spec_folder: &Path, threads: usize) -> Result<Reinforcement> {
+        let horizon = spec.task.horizon.ok_or_else(|| Error::Input("task.horizon: an environment needs one".into()))?;
+        let manners: Vec<Manner> = spec.methods.iter().map(|m| Manner::of(*m, spec)).collect();
+        let mut trajectories: Vec<usize> = spec.eval.support.clone();
+        trajectories.push(spec.task.support);
+        trajectories.extend(manners.iter().map(|m| m.episodes));
+        trajectories.sort_unstable();
+        trajectories.dedup();
+        let slots = trajectories[trajectories.len() - 1];
+        let bench = |_| plugin.env(&spec.task.params, slots).map(|env| Bench { env, spent: Spent::default() });
+        let benches: Vec<Bench> = (0..threads).map(bench).collect::<Result<_>>()?;
+        let first = &benches[0].env;
+        let task_names = first.task_names();
+        let (observation, action, task) = (first.observation_dim(), first.action_dim(), first.task_dim());
+        let mut sampler = plugin.env(&spec.task.params, 1)?;
+        let test_tasks = test_tasks::of(spec, spec_folder, &task_names, |seed, out| sampler.sample_task(seed, out))?;
+        let mut programs = BTreeMap::new();
+        for manner in &manners {
+            programs.entry(manner.task_input).or_insert_with(|| {
+                let inputs = observation + if manner.task_input { task } else { 0 };
+                let policy = build::policy(&spec.model, inputs, action);
+                Programs::new(spec, policy, horizon, &trajectories, threads)
+            });
+        }
+        Ok(Reinforcement {
+            spec: spec.clone(),
+            horizon,
+            workers: Workers::new(benches)?,
+            programs,
+            test_tasks,
+            task_names,
+            batch: (0..spec.outer.tasks).map(|_| TaskWork::default()).collect(),
+        })
+    }
+
+    /// Mean over tasks of the outer loss and the divergence.
+    fn means(&self) -> (f64, f64) {
+        let mean = |of: fn(&TaskWork) -> f64| {
+            sum_values(&self.batch.iter().map(of).collect::<Vec<_>>()) / self.batch.len() as f64
+        };
+        (mean(|work| work.loss), mean(|work| work.kl))
+    }
+
+    /// Mean over tasks of every task's result vector.
+    fn mean_result(&self, size: usize) -> Vec<f32> {
+        let mut sum = vec![0.0; size];
+        sum_rows(&self.batch, &mut sum);
+        sum.iter_mut().for_each(|x| *x /= self.batch.len() as f32);
+        sum
+    }
+
+    /// Algorithm 3, lines 3 to 9: for every task trajectories, adaptation, trajectories again.
+    fn sample(&mut self, state: &State, manner: Manner) -> Result<()> {
+        let (spec, horizon, names) = (&self.spec, self.horizon, &self.task_names);
+        let programs = &self.programs[&manner.task_input];
+        self.workers.each(&mut self.batch, |thread, bench, number, work| {
+            let seed = |episode| seed_at(spec.seed, Purpose::TrainTask, state.iteration, number as u32, episode);
+            let count = if manner.redraw { manner.episodes } else { 1 };
+            let mut tasks = vec![0.0; count * names.len()];
+            for (episode, task) in tasks.chunks_mut(names.len().max(1)).enumerate() {
+                bench.env.sample_task(seed(episode as u32), task)?;
+            }
+            work.env_steps = 0;
+            work.steps.truncate(manner.inner_steps + 1);
+            work.returns.truncate(manner.inner_steps + 1);
+            work.thetas.clear();
+            work.thetas.push(state.theta.clone());
+            for phase in 0..=manner.inner_steps {
+                let last = phase == manner.inner_steps;
+                let how = Collect {
+                    episodes: if last { manner.episodes } else { spec.task.support },
+                    horizon,
+                    task_input: manner.task_input,
+                    tasks: if manner.redraw { Tasks::Each(&tasks) } else { Tasks::Same(&tasks) },
+                    draws: Draws {
+                        seed: spec.seed,
+                        reset: Purpose::TrainReset,
+                        action: Purpose::TrainAction,
+                        iteration: state.iteration,
+                        task: number as u32,
+                        first_episode: (phase * spec.task.support) as u32,
+                    },
+                };
+                let theta = work.thetas[phase].clone();
+                work.collect(programs, thread, bench, phase, &theta, how, &spec.outer)?;
+                if !last {
+                    let began = Instant::now();
+                    let adapted = work.adapt(programs, thread, phase, &theta, spec.inner.rate as f32);
+                    finite(&adapted, || format!("the adapted parameters of task {number} {:?}", &tasks))?;
+                    work.thetas.push(adapted);
+                    bench.spent.inner += began.elapsed();
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Seconds of thread time since the last call, as seconds of the whole machine.
+    fn spent(&self) -> Result<Spent> {
+        let mut total = Spent::default();
+        let threads = self.workers.count() as u32;
+        self.workers.visit(|bench| {
+            let spent = std::mem::take(&mut bench.spent);
+            total.physics += spent.physics / threads;
+            total.policy += spent.policy / threads;
+            total.fit += spent.fit / threads;
+            total.inner += spent.inner / threads;
+        });
+        Ok(total)
+    }
+}
+
+impl Learner for Reinforcement {
+    fn layout(&self, method: Method) -> &Layout {
+        &self.programs[&(method == Method::Oracle)].layout
+    }
+
+    fn task_names(&self) -> Vec<String> {
+        self.task_names.clone()
+    }
+
+    fn train(&mut self, state: &mut State, train: &mut TrainRow, timing: &mut TimingRow) -> Result<()> {
+        let began = Instant::now();
+        let manner = Manner::of(state.method, &self.spec);
+        self.sample(state, manner)?;
+        let sampled = began.elapsed();
+        let spent = self.spent()?;
+        let (rate, through) = (self.spec.inner.rate as f32, manner.second_order && manner.inner_steps > 0);
+        let (size, settings) = (state.theta.len(), self.spec.outer.optimizer);
+        let trust_region = TrustRegion::from_spec(&settings);
+        let programs = &self.programs[&manner.task_input];
+        self.workers.each(&mut self.batch, |thread, _, _, work| {
+            work.remember_policy(programs, thread);
+            work.outer_gradient(programs, thread, rate, through);
+            if trust_region.is_some() {
+                work.prepare_fisher(programs, thread);
+            }
+            Ok(())
+        })?;
+        let gradient = self.mean_result(size);
+        let (loss_before, _) = self.means();
+        train.loss_outer = Some(loss_before as f32);
+        let (mut products, mut line_search) = (Duration::ZERO, Duration::ZERO);
+        if let Some(trust_region) = trust_region {
+            let mut theta = state.theta.clone();
+            // Both closures work on the same batch, one after the other.
+            let this = std::cell::RefCell::new(&mut *self);
+            let product = |vector: &[f32]| {
+                let began = Instant::now();
+                let this = &mut **this.borrow_mut();
+                let programs = &this.programs[&manner.task_input];
+                this.workers.each(&mut this.batch, |thread, _, _, work| {
+                    work.curvature_product(programs, thread, vector, rate, through);
+                    Ok(())
+                })?;
+                products += began.elapsed();
+                Ok(this.mean_result(size))
+            };
+            let evaluate = |theta: &[f32]| {
+                let began = Instant::now();
+                let this = &mut **this.borrow_mut();
+                let programs = &this.programs[&manner.task_input];
+                this.workers.each(&mut this.batch, |thread, _, _, work| {
+                    work.try_parameters(programs, thread, theta, rate);
+                    Ok(())
+                })?;
+                line_search += began.elapsed();
+                Ok(this.means())
+            };
+            let step = trust_region.step(&mut theta, &gradient, loss_before, product, evaluate)?;
+            state.theta = theta;
+            train.kl = Some(step.kl as f32);
+            train.step_accepted = Some(step.accepted);
+        } else if let Some(mut optimizer) = GradientOptimizer::new(&settings, size) {
+            if !state.optimizer.is_empty() {
+                optimizer.restore(&state.optimizer)?;
+            }
+            optimizer.step(&mut state.theta, &gradient)?;
+            state.optimizer = optimizer.to_bytes();
+        }
+        let phases = manner.inner_steps;
+        let mean_return = |phase: usize| {
+            let returns: Vec<f64> = self.batch.iter().map(|work| work.returns[phase]).collect();
+            Some((sum_values(&returns) / returns.len() as f64) as f32)
+        };
+        train.return_pre = mean_return(0);
+        train.return_post = if phases > 0 { mean_return(phases) } else { None };
+        let env_steps: u64 = self.batch.iter().map(|work| work.env_steps).sum();
+        state.env_steps += env_steps;
+        state.tasks_seen += if manner.redraw { (self.batch.len() * manner.episodes) as u64 } else { self.batch.len() as u64 };
+        state.iteration += 1;
+        let total = began.elapsed();
+        *timing = TimingRow {
+            total_secs: total.as_secs_f32(),
+            physics_secs: Some(spent.physics.as_secs_f32()),
+            policy_secs: Some(spent.policy.as_secs_f32()),
+            fit_secs: Some(spent.fit.as_secs_f32()),
+            inner_secs: Some(spent.inner.as_secs_f32()),
+            update_secs: Some((total - sampled).as_secs_f32()),
+            env_steps_per_sec: Some((env_steps as f64 / sampled.as_secs_f64()) as f32),
+            products_secs: Some(products.as_secs_f32()),
+            line_search_secs: Some(line_search.as_secs_f32()),
+            ..std::mem::take(timing)
+        };
+        Ok(())
+    }
+
+    fn evaluate(&mut self, method: Method, iteration: u64, theta: &[f32]) -> Result<Vec<EvalRow>> {
+        let manner = Manner::of(method, &self.spec);
+        let (spec, horizon) = (&self.spec, self.horizon);
+        let programs = &self.programs[&manner.task_input];
+        // Methods that see the task are not adapted.
+        let steps = if manner.task_input { 0 } else { spec.eval.steps };
+        let mut rows = vec![];
+        for (which, episodes) in spec.eval.support.iter().enumerate() {
+            let rates = crate::run::rates(spec, method, which);
+            let mut items: Vec<(Vec<f32>, Vec<EvalRow>)> = self.test_tasks.iter().map(|t| (t.clone(), vec![])).collect();
+            self.workers.each(&mut items, |thread, bench, number, (task, rows)| {
+                let mut work = TaskWork::default();
+                let mut theta = theta.to_vec();
+                for step in 0..=steps {
+                    let how = Collect {
+                        episodes: *episodes,
+                        horizon,
+                        task_input: manner.task_input,
+                        tasks: Tasks::Same(task),
+                        draws: Draws {
+                            seed: spec.seed,
+                            reset: Purpose::EvalReset,
+                            action: Purpose::EvalAction,
+                            iteration: *episodes as u64,
+                            task: number as u32,
+                            first_episode: (step * episodes) as u32,
+                        },
+                    };
+                    work.collect(programs, thread, bench, 0, &theta, how, &spec.outer)?;
+                    rows.push(EvalRow {
+                        iteration,
+                        method: word(method).into(),
+                        split: "test".into(),
+                        support: *episodes as u32,
+                        task: number as u32,
+                        inner_step: step as u32,
+                        episode_return: Some(work.returns[0] as f32),
+                        task_params: task.clone(),
+                        ..EvalRow::default()
+                    });
+                    if step < steps {
+                        theta = work.adapt(programs, thread, 0, &theta, rates(step));
+                    }
+                }
+                Ok(())
+            })?;
+            rows.extend(items.into_iter().flat_map(|(_, rows)| rows));
+        }
+        self.spent()?;
+        Ok(rows)
+    }
+}
+
+fn finite(values: &[f32], what: impl Fn() -> String) -> Result<()> {
+    if values.iter().all(|x| x.is_finite()) {
+        return Ok(());
+    }
+    Err(Error::Run(format!("{} are not finite; lower inner.rate", what())))
+}

@@ -1,0 +1,12 @@
+//! Algorithm 3 at work: trajectories from an environment plugin, adaptation, and the trust-region outer step.
+//!
+//! [`programs`] lowers the plans of [`crate::meta::reinforcement`]; [`steps`] turns trajectories into their inputs;
+//! [`task`] is what happens to one task, on one thread; [`learner`] joins the tasks into meta-iterations and
+//! evaluations.
+
+pub mod learner;
+pub mod programs;
+pub mod steps;
+pub mod task;
+
+pub use learner::Reinforcement;

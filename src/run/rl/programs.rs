@@ -1,0 +1,47 @@
+//! The lowered programs of one policy.
+
+use crate::lower::lower;
+use crate::nn::{Layout, Policy};
+use crate::run::workers::Shared;
+use crate::spec::Spec;
+use std::collections::BTreeMap;
+
+/// Rows of one piece at most: its activations (about 400 floats a row for the paper's policy) stay in a core's cache.
+const PIECE_ROWS: usize = 512;
+
+/// All programs that run on one policy. Data programs work on pieces of `rows` time steps.
+pub struct Programs {
+    pub policy: Policy,
+    pub layout: Layout,
+    pub rows: usize,
+    /// Action means for all trajectories at one time step, by number of trajectories.
+    pub act: BTreeMap<usize, Shared>,
+    /// Action means of a piece.
+    pub means: Shared,
+    pub policy_gradient: Shared,
+    pub policy_curvature: Shared,
+    pub surrogate: Shared,
+    pub surrogate_gradient: Shared,
+    pub fisher: Shared,
+}
+
+impl Programs {
+    /// `trajectories`: every number of trajectories that is ever collected at once.
+    pub fn new(spec: &Spec, policy: Policy, horizon: usize, trajectories: &[usize], threads: usize) -> Programs {
+        let whole = spec.task.support * horizon;
+        let rows = whole.div_ceil(whole.div_ceil(PIECE_ROWS));
+        let shared = |plan| Shared::new(lower(plan), threads);
+        Programs {
+            layout: policy.layout(),
+            rows,
+            act: trajectories.iter().map(|n| (*n, shared(policy.act(&[], *n)))).collect(),
+            means: shared(policy.act(&[], rows)),
+            policy_gradient: shared(policy.policy_gradient(&[], rows)),
+            policy_curvature: shared(policy.policy_curvature(&[], rows)),
+            surrogate: shared(policy.surrogate(&[], rows, false)),
+            surrogate_gradient: shared(policy.surrogate(&[], rows, true)),
+            fisher: shared(policy.fisher(&[], rows)),
+            policy,
+        }
+    }
+}

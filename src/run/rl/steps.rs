@@ -1,0 +1,72 @@
+//! Time steps of one task in pieces of fixed size, as the programs take them.
+
+use crate::run::rollout::Batch;
+
+/// All time steps of one batch, one after the other, padded with weight 0 to whole pieces.
+#[derive(Clone, Default)]
+pub struct Steps {
+    rows: usize,
+    pieces: usize,
+    /// `[pieces · rows, observation]`
+    observation: Vec<f32>,
+    /// `[pieces · rows, action]`
+    action: Vec<f32>,
+    /// `[pieces · rows]`
+    advantage: Vec<f32>,
+    /// `[pieces · rows]`: 1/N on the N real time steps.
+    weight: Vec<f32>,
+}
+
+/// One piece.
+#[derive(Clone, Copy)]
+pub struct Piece<'a> {
+    pub observation: &'a [f32],
+    pub action: &'a [f32],
+    pub advantage: &'a [f32],
+    pub weight: &'a [f32],
+}
+
+impl Steps {
+    /// Takes over a batch and its advantages (`[episodes, horizon]`).
+    pub fn fill(&mut self, batch: &Batch, advantages: &[f32], rows: usize) {
+        let steps = batch.weights.len();
+        self.rows = rows;
+        self.pieces = steps.div_ceil(rows);
+        let padded = self.pieces * rows;
+        let copy = |to: &mut Vec<f32>, from: &[f32], width: usize| {
+            to.clear();
+            to.extend_from_slice(from);
+            to.resize(padded * width, 0.0);
+        };
+        copy(&mut self.observation, &batch.observations, batch.observation_width);
+        copy(&mut self.action, &batch.actions, batch.action_dim);
+        copy(&mut self.advantage, advantages, 1);
+        copy(&mut self.weight, &batch.weights, 1);
+        let share = 1.0 / batch.weights.iter().map(|w| f64::from(*w)).sum::<f64>();
+        self.weight.iter_mut().for_each(|w| *w = (f64::from(*w) * share) as f32);
+    }
+
+    pub fn pieces(&self) -> usize {
+        self.pieces
+    }
+
+    pub fn piece(&self, number: usize) -> Piece<'_> {
+        fn part(data: &[f32], number: usize, pieces: usize) -> &[f32] {
+            let size = data.len() / pieces;
+            &data[number * size..(number + 1) * size]
+        }
+        Piece {
+            observation: part(&self.observation, number, self.pieces),
+            action: part(&self.action, number, self.pieces),
+            advantage: part(&self.advantage, number, self.pieces),
+            weight: part(&self.weight, number, self.pieces),
+        }
+    }
+}
+
+impl<'a> Piece<'a> {
+    /// Inputs of a data program that takes `theta` first.
+    pub fn inputs(&self, theta: &'a [f32]) -> [&'a [f32]; 5] {
+        [theta, self.observation, self.action, self.advantage, self.weight]
+    }
+}

@@ -1,0 +1,264 @@
+//! One task of a meta-iteration, on one thread.
+
+use super::programs::Programs;
+use super::steps::Steps;
+use crate::error::Result;
+use crate::lower::Kept;
+use crate::plugin::EnvInstance;
+use crate::run::baseline::{LinearBaseline, task_advantages};
+use crate::run::rollout::{Batch, Collector, Draws, Tasks};
+use crate::spec::Outer;
+use std::time::{Duration, Instant};
+
+/// A thread's own environment and buffers.
+pub struct Bench {
+    pub env: EnvInstance,
+    /// Seconds spent on this thread since they were last read.
+    pub spent: Spent,
+}
+
+/// Where a thread's time went.
+#[derive(Clone, Copy, Default)]
+pub struct Spent {
+    pub physics: Duration,
+    pub policy: Duration,
+    pub fit: Duration,
+    pub inner: Duration,
+}
+
+/// What one task keeps from sampling to the end of the outer step.
+#[derive(Default)]
+pub struct TaskWork {
+    /// Parameters before and after each inner step: θ₀ … θ_K.
+    pub thetas: Vec<Vec<f32>>,
+    /// Data collected at θ₀ … θ_K.
+    pub steps: Vec<Steps>,
+    /// Mean return at θ₀ … θ_K.
+    pub returns: Vec<f64>,
+    /// Real environment steps taken.
+    pub env_steps: u64,
+    /// The distribution that sampled the last batch: means of every piece, and its log standard deviation.
+    old_means: Vec<Vec<f32>>,
+    old_log_std: Vec<f32>,
+    /// Result of the latest pass, one number per parameter.
+    pub out: Vec<f32>,
+    pub loss: f64,
+    pub kl: f64,
+    curvature: Vec<Vec<Kept>>,
+    fisher: Vec<Kept>,
+    piece_out: Vec<f32>,
+}
+
+impl AsRef<[f32]> for TaskWork {
+    fn as_ref(&self) -> &[f32] {
+        &self.out
+    }
+}
+
+/// How a batch is collected.
+#[derive(Clone, Copy)]
+pub struct Collect<'a> {
+    pub episodes: usize,
+    pub horizon: usize,
+    /// The policy also sees the task (the oracle).
+    pub task_input: bool,
+    pub tasks: Tasks<'a>,
+    pub draws: Draws,
+}
+
+impl TaskWork {
+    /// Collects trajectories with `theta`, fits the baseline, and stores data and return as number `phase`.
+    pub fn collect(
+        &mut self,
+        programs: &Programs,
+        thread: usize,
+        bench: &mut Bench,
+        phase: usize,
+        theta: &[f32],
+        how: Collect,
+        outer: &Outer,
+    ) -> Result<()> {
+        let policy = &programs.policy;
+        let (width, actions) = (policy.mlp.widths[0], policy.mlp.widths[policy.mlp.widths.len() - 1]);
+        let mut batch = Batch::new(how.episodes, how.horizon, width, actions);
+        let mut collector = Collector::new(&bench.env, how.episodes, how.task_input);
+        let act = &programs.act[&how.episodes];
+        let mut scratch = act.scratch(thread);
+        let mut log_std = vec![0.0; actions];
+        let mut mean = vec![0.0; how.episodes * actions];
+        // The standard deviation does not depend on the observation, so any observation gives it.
+        act.program.run(&mut scratch, &[theta, &vec![0.0; how.episodes * width]], &mut [&mut mean, &mut log_std]);
+        let mut ignored = log_std.clone();
+        let decide = |observations: &[f32], means: &mut [f32]| {
+            act.program.run(&mut scratch, &[theta, observations], &mut [means, &mut ignored]);
+            Ok(())
+        };
+        collector.collect(&mut bench.env, decide, &log_std, how.tasks, &how.draws, &mut batch)?;
+        bench.spent.physics += collector.physics;
+        bench.spent.policy += collector.policy;
+        let began = Instant::now();
+        let mut advantages = vec![0.0; how.episodes * how.horizon];
+        let mut baseline = LinearBaseline::new(width);
+        task_advantages(
+            &mut baseline,
+            &batch.observations,
+            &batch.rewards,
+            batch.episodes(),
+            outer.discount,
+            outer.gae_lambda,
+            &mut advantages,
+        )?;
+        if self.steps.len() <= phase {
+            self.steps.resize_with(phase + 1, Steps::default);
+            self.returns.resize(phase + 1, 0.0);
+        }
+        self.steps[phase].fill(&batch, &advantages, programs.rows);
+        self.returns[phase] = batch.mean_return();
+        self.env_steps += batch.episodes().real_steps() as u64;
+        bench.spent.fit += began.elapsed();
+        Ok(())
+    }
+
+    /// θ − rate ∇L(θ) on the data of a phase.
+    pub fn adapt(&mut self, programs: &Programs, thread: usize, phase: usize, theta: &[f32], rate: f32) -> Vec<f32> {
+        let mut adapted = theta.to_vec();
+        let mut gradient = vec![0.0; theta.len()];
+        let mut loss = [0.0];
+        for number in 0..self.steps[phase].pieces() {
+            let piece = self.steps[phase].piece(number);
+            programs.policy_gradient.run(thread, &piece.inputs(theta), &mut [&mut gradient, &mut loss]);
+            add_scaled(&mut adapted, -rate, &gradient);
+        }
+        adapted
+    }
+
+    /// Remembers the distribution that sampled the last batch.
+    pub fn remember_policy(&mut self, programs: &Programs, thread: usize) {
+        let (theta, steps) = (&self.thetas[self.thetas.len() - 1], &self.steps[self.steps.len() - 1]);
+        let actions = programs.policy.mlp.widths[programs.policy.mlp.widths.len() - 1];
+        self.old_log_std.resize(actions, 0.0);
+        self.old_means.resize_with(steps.pieces(), Vec::new);
+        for (number, mean) in self.old_means.iter_mut().enumerate() {
+            mean.resize(programs.rows * actions, 0.0);
+            let inputs = [&theta[..], steps.piece(number).observation];
+            programs.means.run(thread, &inputs, &mut [mean, &mut self.old_log_std]);
+        }
+    }
+
+    /// Gradient of the outer objective with respect to the initial parameters, into `out`: ∇S at θ_K pulled back
+    /// through the inner steps. Also prepares every curvature product of this iteration.
+    pub fn outer_gradient(&mut self, programs: &Programs, thread: usize, rate: f32, through: bool) {
+        let phases = self.thetas.len() - 1;
+        self.out.clear();
+        self.out.resize(programs.layout.size(), 0.0);
+        self.piece_out.resize(self.out.len(), 0.0);
+        (self.loss, self.kl) = (0.0, 0.0);
+        for number in 0..self.steps[phases].pieces() {
+            let (mut loss, mut kl) = ([0.0], [0.0]);
+            let piece = self.steps[phases].piece(number).inputs(&self.thetas[phases]);
+            let inputs = [&piece[..], &[&self.old_means[number], &self.old_log_std]].concat();
+            let outputs: &mut [&mut [f32]] = &mut [&mut loss, &mut kl, &mut self.piece_out];
+            programs.surrogate_gradient.run(thread, &inputs, outputs);
+            add_scaled(&mut self.out, 1.0, &self.piece_out);
+            self.loss += f64::from(loss[0]);
+            self.kl += f64::from(kl[0]);
+        }
+        if through {
+            self.prepare_curvature(programs, thread, phases);
+            self.pull_back(programs, thread, rate);
+        }
+    }
+
+    fn prepare_curvature(&mut self, programs: &Programs, thread: usize, phases: usize) {
+        let program = &programs.policy_curvature;
+        self.curvature.resize_with(phases, Vec::new);
+        for phase in 0..phases {
+            let kept = &mut self.curvature[phase];
+            kept.resize_with(self.steps[phase].pieces(), || program.program.kept());
+            for (number, kept) in kept.iter_mut().enumerate() {
+                let piece = self.steps[phase].piece(number).inputs(&self.thetas[phase]);
+                let inputs = [&piece[..], &[&[]]].concat();
+                program.program.prepare(&mut program.scratch(thread), kept, &inputs);
+            }
+        }
+    }
+
+    /// Computes once what the Fisher products of this iteration share.
+    pub fn prepare_fisher(&mut self, programs: &Programs, thread: usize) {
+        let phases = self.thetas.len() - 1;
+        let (program, theta) = (&programs.fisher, &self.thetas[phases]);
+        self.fisher.resize_with(self.steps[phases].pieces(), || program.program.kept());
+        for (number, kept) in self.fisher.iter_mut().enumerate() {
+            let piece = self.steps[phases].piece(number);
+            let inputs: [&[f32]; 4] = [theta, piece.observation, piece.weight, &[]];
+            program.program.prepare(&mut program.scratch(thread), kept, &inputs);
+        }
+    }
+
+    /// out ← out − rate ∇²L(θ_k) out: the Jacobian of inner step `phase` and, being symmetric, its transpose.
+    fn through_step(&mut self, programs: &Programs, thread: usize, phase: usize, rate: f32) {
+        let program = &programs.policy_curvature;
+        let mut scratch = program.scratch(thread);
+        let vector = self.out.clone();
+        for (number, kept) in self.curvature[phase].iter().enumerate() {
+            let piece = self.steps[phase].piece(number).inputs(&self.thetas[phase]);
+            let inputs = [&piece[..], &[&vector]].concat();
+            program.program.apply(&mut scratch, kept, &inputs, &mut [&mut self.piece_out]);
+            add_scaled(&mut self.out, -rate, &self.piece_out);
+        }
+    }
+
+    fn pull_back(&mut self, programs: &Programs, thread: usize, rate: f32) {
+        for phase in (0..self.thetas.len() - 1).rev() {
+            self.through_step(programs, thread, phase, rate);
+        }
+    }
+
+    /// Jᵀ F J `vector` into `out`: the Hessian of this task's post-adaptation divergence along a direction.
+    pub fn curvature_product(&mut self, programs: &Programs, thread: usize, vector: &[f32], rate: f32, through: bool) {
+        let phases = self.thetas.len() - 1;
+        self.out.clear();
+        self.out.extend_from_slice(vector);
+        if through {
+            for phase in 0..phases {
+                self.through_step(programs, thread, phase, rate);
+            }
+        }
+        let tangent = std::mem::replace(&mut self.out, vec![0.0; vector.len()]);
+        let program = &programs.fisher;
+        {
+            let mut scratch = program.scratch(thread);
+            for (number, kept) in self.fisher.iter().enumerate() {
+                let piece = self.steps[phases].piece(number);
+                let inputs: [&[f32]; 4] = [&self.thetas[phases], piece.observation, piece.weight, &tangent];
+                program.program.apply(&mut scratch, kept, &inputs, &mut [&mut self.piece_out]);
+                add_scaled(&mut self.out, 1.0, &self.piece_out);
+            }
+        }
+        if through {
+            self.pull_back(programs, thread, rate);
+        }
+    }
+
+    /// Outer loss and divergence if the initial parameters were `theta`, on the stored data.
+    pub fn try_parameters(&mut self, programs: &Programs, thread: usize, theta: &[f32], rate: f32) {
+        let phases = self.thetas.len() - 1;
+        let mut adapted = theta.to_vec();
+        for phase in 0..phases {
+            adapted = self.adapt(programs, thread, phase, &adapted, rate);
+        }
+        (self.loss, self.kl) = (0.0, 0.0);
+        for number in 0..self.steps[phases].pieces() {
+            let (mut loss, mut kl) = ([0.0], [0.0]);
+            let piece = self.steps[phases].piece(number).inputs(&adapted);
+            let inputs = [&piece[..], &[&self.old_means[number], &self.old_log_std]].concat();
+            programs.surrogate.run(thread, &inputs, &mut [&mut loss, &mut kl]);
+            self.loss += f64::from(loss[0]);
+            self.kl += f64::from(kl[0]);
+        }
+    }
+}
+
+fn add_scaled(sum: &mut [f32], factor: f32, term: &[f32]) {
+    sum.iter_mut().zip(term).for_each(|(s, t)| *s += factor * t);
+}
