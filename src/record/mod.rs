@@ -18,6 +18,7 @@
 //! | `summary` | rows of `eval.csv` → rows of `summary.csv` |
 //! | `curves` | rows of `summary.csv` → the closing table and the pictures |
 //! | `picture` | curves → SVG |
+//! | `note` | rows of one evaluation → a line or two for who watches |
 //! | `table` | cells → aligned text |
 //! | `progress` | where a run stands → one line on stderr |
 
@@ -30,6 +31,7 @@ pub mod folder;
 pub mod generations;
 pub mod lock;
 pub mod manifest;
+pub mod note;
 pub mod number;
 pub mod picture;
 pub mod progress;

@@ -1,7 +1,42 @@
-//! Room `run`.
+//! Room `run`: the clock. Everything that takes time happens here, and nothing here formats text for files.
+//!
+//! | file | what |
+//! |---|---|
+//! | `experiment` | a spec file and its plugin, opened and checked |
+//! | `session` | the loop over methods and meta-iterations: rows, evaluations, checkpoints, signals |
+//! | `saved` | saved weights, evaluated without training |
+//! | `learner` | what the loop asks of a learning problem |
+//! | `supervised`, `rl` | the two learning problems of the paper (Algorithms 2 and 3) |
+//! | `rollout`, `returns`, `baseline` | trajectories, their returns and advantages |
+//! | `optimizer`, `trust_region`, `reduce` | outer steps, and sums over tasks in one fixed order |
+//! | `test_tasks` | the tasks of evaluations |
+//! | `workers` | threads that share tasks |
+//! | `signals` | Ctrl-C and its relatives |
+//!
+//! The one durable instant is the end of a meta-iteration.
+
 pub mod baseline;
+pub mod experiment;
+pub mod learner;
 pub mod optimizer;
 pub mod reduce;
 pub mod returns;
+pub mod rl;
 pub mod rollout;
+pub mod saved;
+pub mod session;
+pub mod signals;
+pub mod supervised;
+pub mod test_tasks;
 pub mod trust_region;
+pub mod workers;
+
+use crate::spec::{Method, Spec};
+
+/// Step size of test-time update `step` (from 0) for a method and the support size number `which`: the method's own
+/// first rate if the spec names one, else the training rate; later updates are scaled by `eval.later_rate_factor`.
+fn rates(spec: &Spec, method: Method, which: usize) -> impl Fn(usize) -> f32 + Sync {
+    let first = spec.eval.rate.get(&method).and_then(|rates| rates.get(which)).copied().unwrap_or(spec.inner.rate);
+    let later = first * spec.eval.later_rate_factor;
+    move |step| if step == 0 { first as f32 } else { later as f32 }
+}

@@ -1,0 +1,114 @@
+//! `mamlx run`
+
+use super::{SpecArgs, Threads, out};
+use crate::error::Result;
+use crate::record::curves::{self, Slice};
+use crate::record::{Metric, RunFolder, SummaryRow};
+use crate::run::experiment::Experiment;
+use crate::run::session::{self, Finished};
+use clap::Args;
+use std::path::{Path, PathBuf};
+
+#[derive(Args, Debug)]
+pub struct Run {
+    #[command(flatten)]
+    spec: SpecArgs,
+    /// The run's folder [default: results/<name>/<run>].
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    threads: Threads,
+    /// Start over, whatever the folder holds.
+    #[arg(long)]
+    fresh: bool,
+}
+
+impl Run {
+    pub fn call(&self) -> Result<()> {
+        let experiment = Experiment::open(&self.spec.spec, &self.spec.changes.set, &self.spec.changes.search.search())?;
+        let spec = &experiment.spec;
+        let default = || Path::new("results").join(&spec.name).join(spec.run_name());
+        let folder = self.out.clone().unwrap_or_else(default);
+        let threads = self.threads.count();
+        eprintln!(
+            "mamlx: {} ({}), plugin {} {}, {} thread{}, into {}",
+            spec.name,
+            spec.run_name(),
+            experiment.plugin.info().id,
+            experiment.plugin.info().version,
+            threads,
+            if threads == 1 { "" } else { "s" },
+            folder.display()
+        );
+        let finished = session::run(&experiment, &folder, threads, self.fresh)?;
+        if !finished.already {
+            pictures(&folder, &spec.name, &finished)?;
+        }
+        report(&finished, &folder)
+    }
+}
+
+/// Metric, split and support sizes that a summary has, in file order.
+pub(super) fn slices(rows: &[SummaryRow]) -> Vec<Slice<'_>> {
+    let mut slices: Vec<Slice> = vec![];
+    for row in rows {
+        let slice = Slice { rows, metric: row.metric, split: &row.split, support: row.support };
+        let same = |s: &Slice| (s.metric, s.split, s.support) == (slice.metric, slice.split, slice.support);
+        if !slices.iter().any(same) {
+            slices.push(slice);
+        }
+    }
+    slices
+}
+
+fn pictures(folder: &Path, name: &str, finished: &Finished) -> Result<()> {
+    let folder = RunFolder::open(folder)?;
+    for slice in slices(&finished.summary) {
+        let tail = format!("{}_{}", slice.metric.name(), slice.support);
+        let title = format!("{name}: {} with {} per update", slice.metric.name(), slice.support);
+        folder.write_picture(&format!("adaptation_{tail}.svg"), &curves::adaptation_picture(slice, &title).svg())?;
+        folder.write_picture(&format!("learning_{tail}.svg"), &curves::learning_picture(slice, &[0, 1], &title).svg())?;
+    }
+    Ok(())
+}
+
+fn report(finished: &Finished, folder: &Path) -> Result<()> {
+    let tables: String = slices(&finished.summary)
+        .into_iter()
+        .map(|slice| format!("support {}\n{}\n", slice.support, curves::adaptation_table(slice)))
+        .collect();
+    out::print(&tables)?;
+    if finished.already {
+        eprintln!("mamlx: this run was finished before; --fresh starts over.");
+    }
+    eprintln!("mamlx: {} All files are in {}.", sentence(&finished.summary), folder.display());
+    Ok(())
+}
+
+/// What was learnt, in one plain sentence.
+fn sentence(rows: &[SummaryRow]) -> String {
+    let adapted = |row: &&SummaryRow| row.versus.is_none() && row.inner_step == 1 && row.metric != Metric::Accuracy;
+    let learnt = rows.iter().filter(adapted).filter(|row| row.method == "maml" || row.method == "fomaml");
+    let Some(one) = learnt.max_by_key(|row| row.iteration) else {
+        return "The run is done.".into();
+    };
+    let same = |row: &&SummaryRow| {
+        (row.iteration, &row.method, row.support, row.metric) == (one.iteration, &one.method, one.support, one.metric)
+    };
+    let before = rows.iter().filter(same).find(|row| row.inner_step == 0 && row.versus.is_none());
+    let versus = rows.iter().filter(same).filter(|row| row.inner_step == 1).filter_map(|row| {
+        let (low, high) = (row.ci95_low?, row.ci95_high?);
+        Some(format!("{:.3} from {} (95 % [{low:.3}, {high:.3}])", row.mean, row.versus.as_deref()?))
+    });
+    let versus: Vec<String> = versus.collect();
+    let differs = if versus.is_empty() { String::new() } else { format!("; it differs by {}", versus.join(", ")) };
+    format!(
+        "After {} meta-iterations one gradient step takes {} from a mean {} of {:.3} to {:.3} on {} test tasks{differs}.",
+        one.iteration,
+        one.method,
+        one.metric.name(),
+        before.map_or(f32::NAN, |row| row.mean),
+        one.mean,
+        one.tasks
+    )
+}

@@ -1,0 +1,95 @@
+//! A spec file and its plugin, opened and checked: everything that can be wrong before the first row is found here.
+
+use super::learner::{Learner, word};
+use super::rl::Reinforcement;
+use super::supervised::Supervised;
+use crate::error::{Error, Result};
+use crate::plugin::{Plugin, Search};
+use crate::record::{Host, Identity, Manifest, PluginRecord, Stamp, Status};
+use crate::spec::{self, Loss, Method, Order, PluginKind, Spec};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// A checked experiment.
+pub struct Experiment {
+    pub spec: Spec,
+    pub plugin: Plugin,
+    /// Where relative paths of the spec start.
+    folder: PathBuf,
+}
+
+impl Experiment {
+    /// Reads and checks a spec file with its overrides (`path=value`), loading the plugin that it names.
+    ///
+    /// Errors: [`Error::Input`] with every problem of the spec at once; [`Error::Io`].
+    pub fn open(path: &Path, overrides: &[String], search: &Search) -> Result<Experiment> {
+        let file = std::fs::File::open(path).map_err(Error::io("read the spec", path))?;
+        let text = spec::limited(file).map_err(Error::io("read the spec", path))?;
+        let draft = spec::read(&text, &path.display().to_string(), overrides)?;
+        let plugin = match search.load(draft.plugin()) {
+            Ok(plugin) => plugin,
+            Err(Error::Input(why)) => return Err(draft.refuse("task.plugin", &why, None, None).into()),
+            Err(other) => return Err(other),
+        };
+        let spec = draft.resolve(&plugin.param_table(), plugin.kind())?;
+        let folder = path.parent().map_or_else(PathBuf::new, Path::to_path_buf);
+        Ok(Experiment { spec, plugin, folder })
+    }
+
+    /// Builds and lowers everything the run needs.
+    pub fn learner(&self, threads: usize) -> Result<Box<dyn Learner>> {
+        match self.plugin.kind() {
+            PluginKind::Environment => {
+                Ok(Box::new(Reinforcement::new(&self.spec, &self.plugin, &self.folder, threads)?))
+            }
+            PluginKind::Tasks => Ok(Box::new(Supervised::new(&self.spec, &self.plugin, &self.folder, threads)?)),
+            PluginKind::Data => Err(Error::Input(format!(
+                "task.plugin: `{}` is a data set; few-shot classification from data sets is not built yet",
+                self.spec.task.plugin
+            ))),
+        }
+    }
+
+    pub fn identity(&self) -> Identity {
+        Identity { experiment: self.spec.name.clone(), run: self.spec.run_name(), seed: self.spec.seed }
+    }
+
+    /// What has to be the same for a run to go on.
+    pub fn stamp(&self) -> Stamp {
+        let info = self.plugin.info();
+        Stamp {
+            spec_hash: self.spec.hash(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            plugins: BTreeMap::from([(info.id.clone(), info.sha256.clone())]),
+        }
+    }
+
+    pub fn manifest(&self, status: Status, message: Option<String>, threads: usize) -> Manifest {
+        let (spec, info) = (&self.spec, self.plugin.info());
+        let order = |method: &Method| match method {
+            Method::Maml if spec.inner.order == Order::Second => Some(2),
+            Method::Maml | Method::Fomaml => Some(1),
+            Method::Pretrained | Method::Random | Method::Oracle => None,
+        };
+        let orders = spec.methods.iter().filter_map(|m| Some((word(*m).to_string(), order(m)?)));
+        let version = |name: &str, version: &str| (name.to_string(), version.to_string());
+        let mut extra = BTreeMap::from([version("threads", &threads.to_string())]);
+        if let (PluginKind::Environment, Loss::Reinforce) = (self.plugin.kind(), spec.inner.loss) {
+            extra.insert("dynamics_version".into(), info.dynamics_version.clone());
+        }
+        Manifest {
+            status,
+            message,
+            experiment: spec.name.clone(),
+            run: spec.run_name(),
+            seed: spec.seed,
+            spec_hash: spec.hash(),
+            device: "cpu".into(),
+            derivative_order: orders.collect(),
+            versions: BTreeMap::from([version("mamlx", env!("CARGO_PKG_VERSION")), version("luminal", "0.2.0")]),
+            plugins: vec![PluginRecord { id: info.id.clone(), version: info.version.clone(), sha256: info.sha256.clone() }],
+            host: Host::here(),
+            extra,
+        }
+    }
+}

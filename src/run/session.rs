@@ -1,0 +1,271 @@
+//! One run from its first row to its last: train every method, evaluate, commit, resume.
+
+use super::experiment::Experiment;
+use super::learner::{Learner, State, word};
+use super::signals::StopRequest;
+use crate::error::{Error, Result};
+use crate::nn::init;
+use crate::random::{Purpose, stream};
+use crate::record::weights::{Tensor, Weights};
+use crate::record::{
+    Against, Checkpoint, Comparison, EvalRow, Identity, Packer, Progress, RunFolder, Stamp, Status, SummaryRow,
+    TimingRow, TrainRow, Unpacker, read, summarise,
+};
+use crate::spec::{Method, Spec};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// A checkpoint is written at most this often, and whenever a method or the run ends.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(30);
+
+/// What a finished run leaves for its caller to talk about.
+pub struct Finished {
+    pub summary: Vec<SummaryRow>,
+    /// Nothing had to be done: the folder held the finished run already.
+    pub already: bool,
+}
+
+/// Runs an experiment in a folder, going on from its newest checkpoint if there is one.
+pub fn run(experiment: &Experiment, folder: &Path, threads: usize, fresh: bool) -> Result<Finished> {
+    let mut folder = RunFolder::open(folder)?;
+    let stamp = experiment.stamp();
+    let checkpoint = if fresh { None } else { resumable(&folder, &stamp)? };
+    let done = folder.manifest()?.is_some_and(|manifest| manifest.status == Status::Done);
+    if let (Some(_), true) = (&checkpoint, done) {
+        let rows = read::read_eval(&folder.file("eval.csv"))?.rows;
+        return Ok(Finished { summary: summary(&experiment.spec, &rows), already: true });
+    }
+    let stop = StopRequest::listen()?;
+    folder.write_spec(&experiment.spec.to_yaml())?;
+    folder.write_manifest(&experiment.manifest(Status::Running, None, threads))?;
+    let mut learner = experiment.learner(threads)?;
+    folder.begin(experiment.identity(), &learner.task_names(), checkpoint.as_ref())?;
+    if checkpoint.is_none() {
+        folder.clear_checkpoints()?;
+    }
+    let mut session = Session {
+        spec: &experiment.spec,
+        rows: if checkpoint.is_some() { read::read_eval(&folder.file("eval.csv"))?.rows } else { vec![] },
+        weights: saved_weights(&folder, &experiment.spec, checkpoint.is_some())?,
+        folder,
+        stamp,
+        committed: Instant::now(),
+        stop,
+    };
+    let outcome = session.train_all(&mut *learner, checkpoint.as_ref());
+    match &outcome {
+        Ok(()) => session.folder.write_manifest(&experiment.manifest(Status::Done, None, threads))?,
+        Err(Error::Stopped { .. }) => {}
+        Err(e) => session.folder.write_manifest(&experiment.manifest(Status::Failed, Some(e.to_string()), threads))?,
+    }
+    outcome?;
+    Ok(Finished { summary: summary(&experiment.spec, &session.rows), already: false })
+}
+
+/// The newest whole checkpoint, if it belongs to this spec and these plugins.
+fn resumable(folder: &RunFolder, stamp: &Stamp) -> Result<Option<Checkpoint>> {
+    let found = folder.newest_checkpoint()?;
+    found.notes.iter().for_each(|note| eprintln!("mamlx: {note}"));
+    let Some(checkpoint) = found.checkpoint else { return Ok(None) };
+    let differences = checkpoint.stamp.differences(stamp);
+    if differences.is_empty() {
+        return Ok(Some(checkpoint));
+    }
+    Err(Error::Input(format!(
+        "{} holds another run:\n  {}\nUse another folder (--out), or --fresh to start over in this one.",
+        folder.path().display(),
+        differences.join("\n  ")
+    )))
+}
+
+/// Weights of the evaluations that belong to the checkpoint are kept; those after it will be made again.
+fn saved_weights(folder: &RunFolder, spec: &Spec, resume: bool) -> Result<Weights> {
+    let path = folder.file("weights.safetensors");
+    if resume && path.exists() {
+        return Weights::read(&path);
+    }
+    Ok(Weights { spec_hash: Some(spec.hash()), tensors: vec![] })
+}
+
+struct Session<'a> {
+    spec: &'a Spec,
+    folder: RunFolder,
+    stamp: Stamp,
+    /// Every evaluation row so far, for the summary.
+    rows: Vec<EvalRow>,
+    weights: Weights,
+    committed: Instant,
+    stop: StopRequest,
+}
+
+impl Session<'_> {
+    fn train_all(&mut self, learner: &mut dyn Learner, from: Option<&Checkpoint>) -> Result<()> {
+        let (first, mut resumed) = match from {
+            Some(checkpoint) => unpack(checkpoint, &self.spec.methods)?,
+            None => (0, None),
+        };
+        let evaluated = |row: &EvalRow| format!("{}/{}/", row.method, row.iteration);
+        let known: std::collections::BTreeSet<String> = self.rows.iter().map(evaluated).collect();
+        self.weights.tensors.retain(|tensor| known.iter().any(|prefix| tensor.name.starts_with(prefix)));
+        for number in first..self.spec.methods.len() {
+            let method = self.spec.methods[number];
+            let state = resumed.take().unwrap_or_else(|| start(self.spec, learner, method));
+            self.train(learner, number, state)?;
+        }
+        self.write_summary()
+    }
+
+    fn train(&mut self, learner: &mut dyn Learner, number: usize, mut state: State) -> Result<()> {
+        let method = state.method;
+        let total = if method == Method::Random { 0 } else { self.spec.outer.iterations as u64 };
+        let mut progress = Progress::start(word(method), state.iteration, total);
+        if total == 0 {
+            self.evaluate(learner, &state, &progress)?;
+        }
+        while state.iteration < total {
+            let (mut train, mut timing) = (TrainRow::default(), TimingRow::default());
+            learner.train(&mut state, &mut train, &mut timing)?;
+            let iteration = state.iteration;
+            let metrics = shown(&train);
+            train = TrainRow {
+                method: word(method).into(),
+                iteration,
+                tasks_seen: state.tasks_seen,
+                env_steps: (state.env_steps > 0).then_some(state.env_steps),
+                ..train
+            };
+            timing = TimingRow { method: word(method).into(), iteration, ..timing };
+            let every = self.spec.eval.every as u64;
+            if iteration == total || (every > 0 && iteration % every == 0) {
+                let began = Instant::now();
+                self.evaluate(learner, &state, &progress)?;
+                timing.eval_secs = Some(began.elapsed().as_secs_f32());
+            }
+            if iteration == total || iteration % self.spec.outer.log_every as u64 == 0 {
+                self.folder.train(&train)?;
+                self.folder.timing(&timing)?;
+                self.folder.flush()?;
+            }
+            progress.update(iteration, &metrics);
+            if let Some(code) = self.stop.asked() {
+                self.commit(number, &state)?;
+                progress.finish();
+                let message = format!(
+                    "stopped at {} {iteration} of {total}; everything is saved in {}, and the same command goes on.",
+                    word(method),
+                    self.folder.path().display()
+                );
+                return Err(Error::Stopped { code, message });
+            }
+            if self.committed.elapsed() >= CHECKPOINT_EVERY && iteration < total {
+                self.commit(number, &state)?;
+            }
+        }
+        progress.finish();
+        self.commit(number, &state)
+    }
+
+    fn evaluate(&mut self, learner: &mut dyn Learner, state: &State, progress: &Progress) -> Result<()> {
+        let rows = learner.evaluate(state.method, state.iteration, &state.theta)?;
+        for row in &rows {
+            self.folder.eval(row)?;
+        }
+        self.rows.extend(rows);
+        let prefix = format!("{}/{}/", word(state.method), state.iteration);
+        self.weights.tensors.extend(learner.layout(state.method).parts().into_iter().map(|(name, shape, range)| {
+            Tensor { name: format!("{prefix}{name}"), shape: shape.to_vec(), values: state.theta[range].to_vec() }
+        }));
+        self.folder.write_weights(&self.weights)?;
+        self.folder.flush()?;
+        self.write_summary()?;
+        let latest: Vec<SummaryRow> = summary(self.spec, &self.rows)
+            .into_iter()
+            .filter(|row| row.iteration == state.iteration && row.method == word(state.method))
+            .collect();
+        progress.note(&crate::record::note::evaluation(&latest));
+        Ok(())
+    }
+
+    fn write_summary(&self) -> Result<()> {
+        self.folder.write_summary(&summary(self.spec, &self.rows))
+    }
+
+    fn commit(&mut self, number: usize, state: &State) -> Result<()> {
+        self.folder.commit(&self.stamp, pack(number, state))?;
+        self.committed = Instant::now();
+        Ok(())
+    }
+}
+
+/// The one or two numbers of a meta-iteration that a person watches.
+fn shown(row: &TrainRow) -> Vec<(&'static str, f32)> {
+    let pairs = [("return before", row.return_pre), ("after", row.return_post)];
+    let returns: Vec<_> = pairs.into_iter().filter_map(|(name, value)| value.map(|value| (name, value))).collect();
+    if returns.is_empty() { row.loss_outer.map(|loss| ("loss", loss)).into_iter().collect() } else { returns }
+}
+
+/// A method before its first meta-iteration. Every method of a seed starts from the same draws.
+pub fn start(spec: &Spec, learner: &dyn Learner, method: Method) -> State {
+    let mut draws = stream(spec.seed, Purpose::Init, 0, 0, 0);
+    State {
+        method,
+        iteration: 0,
+        theta: init::initial(learner.layout(method), spec.model.init.into(), &mut draws),
+        optimizer: vec![],
+        tasks_seen: 0,
+        env_steps: 0,
+    }
+}
+
+/// `summary.csv` from `eval.csv`: each method against every method before it in the spec's list.
+pub fn summary(spec: &Spec, rows: &[EvalRow]) -> Vec<SummaryRow> {
+    let untrained = |method: Method| method == Method::Random;
+    let mut comparisons = vec![];
+    for (number, method) in spec.methods.iter().enumerate() {
+        for (other_number, other) in spec.methods.iter().enumerate() {
+            let main = matches!(method, Method::Maml | Method::Fomaml);
+            let other_main = matches!(other, Method::Maml | Method::Fomaml);
+            if main && (!other_main || other_number < number) && method != other {
+                let against = if untrained(*other) { Against::LastEvaluation } else { Against::SameIteration };
+                comparisons.push(Comparison { method: word(*method).into(), versus: word(*other).into(), against });
+            }
+        }
+    }
+    summarise(rows, &comparisons, |key| {
+        let matches = |p: &&crate::spec::Published| {
+            word(p.method) == key.method
+                && p.support.is_none_or(|support| support == key.support as usize)
+                && p.metric == key.metric.name()
+        };
+        let last = key.iteration == spec.outer.iterations as u64 || key.method == word(Method::Random);
+        let row = spec.published.iter().find(matches).filter(|_| last)?;
+        row.values.get(&(key.inner_step as usize)).copied()
+    })
+}
+
+fn pack(number: usize, state: &State) -> BTreeMap<String, Vec<u8>> {
+    let mut packer = Packer::new();
+    packer.u64(number as u64).u64(state.iteration).u64(state.tasks_seen).u64(state.env_steps);
+    packer.f32s(&state.theta).bytes(&state.optimizer);
+    BTreeMap::from([("state".to_string(), packer.finish())])
+}
+
+/// Number of the method to go on with, and its state unless it has to start.
+fn unpack(checkpoint: &Checkpoint, methods: &[Method]) -> Result<(usize, Option<State>)> {
+    let damaged = || Error::Input("the checkpoint was written by another version of mamlx; use --fresh".into());
+    let bytes = checkpoint.progress.get("state").ok_or_else(damaged)?;
+    let mut unpacker = Unpacker::new(bytes);
+    let mut read = || -> std::result::Result<(usize, State), crate::record::Short> {
+        let number = unpacker.u64()? as usize;
+        let (iteration, tasks_seen, env_steps) = (unpacker.u64()?, unpacker.u64()?, unpacker.u64()?);
+        let (theta, optimizer) = (unpacker.f32s()?, unpacker.bytes()?.to_vec());
+        let method = methods.get(number).copied().unwrap_or(Method::Maml);
+        Ok((number, State { method, iteration, theta, optimizer, tasks_seen, env_steps }))
+    };
+    let (number, state) = read().map_err(|_| damaged())?;
+    if number >= methods.len() {
+        return Err(damaged());
+    }
+    Ok((number, Some(state)))
+}
