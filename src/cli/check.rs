@@ -20,7 +20,9 @@ impl Check {
         let mut bad = vec![];
         for path in &self.specs {
             match Experiment::open(path, &self.changes.set, &self.changes.search.search()) {
-                Ok(experiment) => out::print(&format!("{}: ok ({})\n", path.display(), experiment.spec.run_name()))?,
+                Ok(experiment) => {
+                    out::print(&format!("{}: ok ({})\n", path.display(), experiment.spec.run_name()))?
+                }
                 Err(Error::Input(text)) => bad.push(text),
                 Err(other) => return Err(other),
             }

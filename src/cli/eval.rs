@@ -24,12 +24,16 @@ pub struct Eval {
 
 impl Eval {
     pub fn call(&self) -> Result<()> {
-        let folder = if self.run.is_dir() { self.run.clone() } else { self.run.parent().unwrap_or(&self.run).into() };
+        let folder =
+            if self.run.is_dir() { self.run.clone() } else { self.run.parent().unwrap_or(&self.run).into() };
         let weights = if self.run.is_dir() { folder.join("weights.safetensors") } else { self.run.clone() };
         if same_folder(&folder, &self.out) {
-            return Err(Error::Input("--out: the run's own folder would be overwritten; name another".into()));
+            return Err(Error::Input(
+                "--out: the run's own folder would be overwritten; name another".into(),
+            ));
         }
-        let experiment = Experiment::open(&folder.join("spec.yaml"), &self.changes.set, &self.changes.search.search())?;
+        let experiment =
+            Experiment::open(&folder.join("spec.yaml"), &self.changes.set, &self.changes.search.search())?;
         let summary = saved::evaluate(&experiment, &weights, &self.out, self.threads.count())?;
         for slice in slices(&summary) {
             out::print(&format!("support {}\n{}\n", slice.support, curves::adaptation_table(slice)))?;

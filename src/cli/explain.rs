@@ -22,14 +22,21 @@ pub struct Explain {
 
 impl Explain {
     pub fn call(&self) -> Result<()> {
-        let experiment = Experiment::open(&self.spec.spec, &self.spec.changes.set, &self.spec.changes.search.search())?;
+        let experiment =
+            Experiment::open(&self.spec.spec, &self.spec.changes.set, &self.spec.changes.search.search())?;
         let plans = experiment.plans()?;
         if self.graph {
             return out::print(&plans.iter().map(Plan::dump).collect::<Vec<_>>().join("\n"));
         }
         let mut text = String::new();
         if !self.kernels {
-            let _ = writeln!(text, "# {} ({})\n{}", experiment.spec.name, experiment.spec.run_name(), experiment.spec.to_yaml());
+            let _ = writeln!(
+                text,
+                "# {} ({})\n{}",
+                experiment.spec.name,
+                experiment.spec.run_name(),
+                experiment.spec.to_yaml()
+            );
         }
         for plan in plans {
             let program = lower(plan);
@@ -39,10 +46,15 @@ impl Explain {
             }
             let mflop = program.flops() as f64 / 1e6;
             let kib = (program.scratch_bytes() + program.kept_bytes()) as f64 / 1024.0;
-            let _ = writeln!(text, "program {}: {mflop:.3} MFLOP in products, {kib:.1} KiB of memory a thread", program.name());
+            let _ = writeln!(
+                text,
+                "program {}: {mflop:.3} MFLOP in products, {kib:.1} KiB of memory a thread",
+                program.name()
+            );
             for (kind, ports) in [("in ", program.inputs()), ("out", program.outputs())] {
                 for port in ports {
-                    let shapes: Vec<String> = port.parts.iter().map(|(name, shape)| format!("{name} {shape:?}")).collect();
+                    let shapes: Vec<String> =
+                        port.parts.iter().map(|(name, shape)| format!("{name} {shape:?}")).collect();
                     let _ = writeln!(text, "  {kind} {}: {}", port.name, shapes.join(", "));
                 }
             }

@@ -8,7 +8,7 @@ mod plugin;
 mod run;
 
 use crate::error::{Error, Result};
-use crate::plugin::Search;
+use crate::plugin::SearchPath;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -36,7 +36,9 @@ enum Command {
         mamlx run experiments/sinusoid.yaml --set seed=1 --set outer.iterations=1000 --out /tmp/try")]
     Run(run::Run),
     /// Check specs without running them; prints every problem of each.
-    #[command(after_help = "Examples:\n  mamlx check experiments/*.yaml\n  mamlx check my.yaml --set inner.rate=0.1")]
+    #[command(
+        after_help = "Examples:\n  mamlx check experiments/*.yaml\n  mamlx check my.yaml --set inner.rate=0.1"
+    )]
     Check(check::Check),
     /// Show the resolved spec, the programs with their ports, sizes and work.
     #[command(after_help = "Examples:\n  mamlx explain experiments/sinusoid.yaml\n  \
@@ -77,8 +79,8 @@ struct SearchArgs {
 }
 
 impl SearchArgs {
-    fn search(&self) -> Search {
-        Search::new(&self.plugin_path)
+    fn search(&self) -> SearchPath {
+        SearchPath::new(&self.plugin_path)
     }
 }
 

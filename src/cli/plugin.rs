@@ -2,8 +2,9 @@
 
 use super::{SearchArgs, out};
 use crate::error::{Error, Result};
-use crate::plugin::report;
+use crate::plugin::{self, load, report};
 use clap::{Args, Subcommand};
+use std::collections::BTreeMap;
 
 #[derive(Subcommand, Debug)]
 pub enum Plugin {
@@ -46,20 +47,26 @@ pub struct CheckPlugin {
 impl Plugin {
     pub fn call(&self) -> Result<()> {
         match self {
-            Plugin::List(list) => out::print(&report::list(&list.search.search())?),
+            Plugin::List(list) => out::print(&report::list_text(&list.search.search())),
             Plugin::Info(info) => {
-                let search = info.search.search();
+                let found = report::info(&info.search.search(), &info.name)?;
                 let text = match (info.json, info.markdown) {
-                    (true, _) => report::info_json(&search, &info.name)?,
-                    (_, true) => report::info_markdown(&search, &info.name)?,
-                    _ => report::info_text(&search, &info.name)?,
+                    (true, _) => format!("{:#}\n", found.json()),
+                    (_, true) => found.markdown(),
+                    _ => found.text(),
                 };
                 out::print(&text)
             }
             Plugin::Check(check) => {
-                let (text, passed) = report::check(&check.search.search(), &check.name)?;
-                out::print(&text)?;
-                if passed { Ok(()) } else { Err(Error::Run(format!("plugin {} failed its checks", check.name))) }
+                let plugin = load(&check.search.search().find(&check.name)?)?;
+                let findings = plugin::check(&plugin, &BTreeMap::new())?;
+                let line = |finding: &plugin::Finding| format!("{finding}\n");
+                out::print(&findings.iter().map(line).collect::<String>())?;
+                if findings.iter().all(|finding| finding.outcome != plugin::Outcome::Fail) {
+                    Ok(())
+                } else {
+                    Err(Error::Run(format!("plugin {} failed its checks", check.name)))
+                }
             }
         }
     }

@@ -25,7 +25,8 @@ pub struct Run {
 
 impl Run {
     pub fn call(&self) -> Result<()> {
-        let experiment = Experiment::open(&self.spec.spec, &self.spec.changes.set, &self.spec.changes.search.search())?;
+        let experiment =
+            Experiment::open(&self.spec.spec, &self.spec.changes.set, &self.spec.changes.search.search())?;
         let spec = &experiment.spec;
         let default = || Path::new("results").join(&spec.name).join(spec.run_name());
         let folder = self.out.clone().unwrap_or_else(default);
@@ -34,8 +35,8 @@ impl Run {
             "mamlx: {} ({}), plugin {} {}, {} thread{}, into {}",
             spec.name,
             spec.run_name(),
-            experiment.plugin.info().id,
-            experiment.plugin.info().version,
+            experiment.plugin.info.id,
+            experiment.plugin.info.version,
             threads,
             if threads == 1 { "" } else { "s" },
             folder.display()
@@ -66,8 +67,14 @@ fn pictures(folder: &Path, name: &str, finished: &Finished) -> Result<()> {
     for slice in slices(&finished.summary) {
         let tail = format!("{}_{}", slice.metric.name(), slice.support);
         let title = format!("{name}: {} with {} per update", slice.metric.name(), slice.support);
-        folder.write_picture(&format!("adaptation_{tail}.svg"), &curves::adaptation_picture(slice, &title).svg())?;
-        folder.write_picture(&format!("learning_{tail}.svg"), &curves::learning_picture(slice, &[0, 1], &title).svg())?;
+        folder.write_picture(
+            &format!("adaptation_{tail}.svg"),
+            &curves::adaptation_picture(slice, &title).svg(),
+        )?;
+        folder.write_picture(
+            &format!("learning_{tail}.svg"),
+            &curves::learning_picture(slice, &[0, 1], &title).svg(),
+        )?;
     }
     Ok(())
 }
@@ -87,13 +94,15 @@ fn report(finished: &Finished, folder: &Path) -> Result<()> {
 
 /// What was learnt, in one plain sentence.
 fn sentence(rows: &[SummaryRow]) -> String {
-    let adapted = |row: &&SummaryRow| row.versus.is_none() && row.inner_step == 1 && row.metric != Metric::Accuracy;
+    let adapted =
+        |row: &&SummaryRow| row.versus.is_none() && row.inner_step == 1 && row.metric != Metric::Accuracy;
     let learnt = rows.iter().filter(adapted).filter(|row| row.method == "maml" || row.method == "fomaml");
     let Some(one) = learnt.max_by_key(|row| row.iteration) else {
         return "The run is done.".into();
     };
     let same = |row: &&SummaryRow| {
-        (row.iteration, &row.method, row.support, row.metric) == (one.iteration, &one.method, one.support, one.metric)
+        (row.iteration, &row.method, row.support, row.metric)
+            == (one.iteration, &one.method, one.support, one.metric)
     };
     let before = rows.iter().filter(same).find(|row| row.inner_step == 0 && row.versus.is_none());
     let versus = rows.iter().filter(same).filter(|row| row.inner_step == 1).filter_map(|row| {
@@ -101,7 +110,8 @@ fn sentence(rows: &[SummaryRow]) -> String {
         Some(format!("{:.3} from {} (95 % [{low:.3}, {high:.3}])", row.mean, row.versus.as_deref()?))
     });
     let versus: Vec<String> = versus.collect();
-    let differs = if versus.is_empty() { String::new() } else { format!("; it differs by {}", versus.join(", ")) };
+    let differs =
+        if versus.is_empty() { String::new() } else { format!("; it differs by {}", versus.join(", ")) };
     format!(
         "After {} meta-iterations one gradient step takes {} from a mean {} of {:.3} to {:.3} on {} test tasks{differs}.",
         one.iteration,

@@ -18,7 +18,8 @@ pub fn evaluation(rows: &[SummaryRow]) -> String {
         let curve = rows.iter().filter(mine).filter(|r| r.versus.is_none());
         let values: Vec<String> = curve.clone().map(|r| short_text(f64::from(r.mean))).collect();
         let steps = curve.count() - 1;
-        let span = if steps == 0 { "unadapted".to_string() } else { format!("after 0..{steps} gradient steps") };
+        let span =
+            if steps == 0 { "unadapted".to_string() } else { format!("after 0..{steps} gradient steps") };
         lines.push(format!(
             "{} at {}, support {}: {} {} {span}",
             row.method,
@@ -28,7 +29,8 @@ pub fn evaluation(rows: &[SummaryRow]) -> String {
             values.join(" → ")
         ));
         for versus in rows.iter().filter(mine).filter(|r| r.versus.is_some() && r.inner_step == 1) {
-            let ends = [versus.ci95_low, versus.ci95_high].map(|end| end.map_or("?".into(), |x| short_text(f64::from(x))));
+            let ends = [versus.ci95_low, versus.ci95_high]
+                .map(|end| end.map_or("?".into(), |x| short_text(f64::from(x))));
             lines.push(format!(
                 "    after 1 step {} {} by {} [{}, {}]",
                 if versus.mean >= 0.0 { "above" } else { "below" },

@@ -1,12 +1,14 @@
 //! A spec file and its plugin, opened and checked: everything that can be wrong before the first row is found here.
 
-use super::learner::{Learner, word};
-use super::rl::Reinforcement;
-use super::supervised::Supervised;
+use super::learner::Learner;
+use super::rl::{self, Reinforcement};
+use super::supervised::{self, Supervised};
 use crate::error::{Error, Result};
-use crate::plugin::{Plugin, Search};
+use crate::graph::Plan;
+use crate::meta::build;
+use crate::plugin::{Plugin, SearchPath, load};
 use crate::record::{Host, Identity, Manifest, PluginRecord, Stamp, Status};
-use crate::spec::{self, Loss, Method, Order, PluginKind, Spec};
+use crate::spec::{self, Method, Order, PluginKind, Spec, Word};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -22,32 +24,60 @@ impl Experiment {
     /// Reads and checks a spec file with its overrides (`path=value`), loading the plugin that it names.
     ///
     /// Errors: [`Error::Input`] with every problem of the spec at once; [`Error::Io`].
-    pub fn open(path: &Path, overrides: &[String], search: &Search) -> Result<Experiment> {
+    pub fn open(path: &Path, overrides: &[String], search: &SearchPath) -> Result<Experiment> {
         let file = std::fs::File::open(path).map_err(Error::io("read the spec", path))?;
         let text = spec::limited(file).map_err(Error::io("read the spec", path))?;
         let draft = spec::read(&text, &path.display().to_string(), overrides)?;
-        let plugin = match search.load(draft.plugin()) {
+        let plugin = match search.find(draft.plugin()).and_then(|path| load(&path)) {
             Ok(plugin) => plugin,
             Err(Error::Input(why)) => return Err(draft.refuse("task.plugin", &why, None, None).into()),
             Err(other) => return Err(other),
         };
-        let spec = draft.resolve(&plugin.param_table(), plugin.kind())?;
+        let spec = draft.resolve(&plugin.info.parameters, plugin.info.kind)?;
         let folder = path.parent().map_or_else(PathBuf::new, Path::to_path_buf);
         Ok(Experiment { spec, plugin, folder })
     }
 
     /// Builds and lowers everything the run needs.
     pub fn learner(&self, threads: usize) -> Result<Box<dyn Learner>> {
-        match self.plugin.kind() {
+        match self.plugin.info.kind {
             PluginKind::Environment => {
                 Ok(Box::new(Reinforcement::new(&self.spec, &self.plugin, &self.folder, threads)?))
             }
-            PluginKind::Tasks => Ok(Box::new(Supervised::new(&self.spec, &self.plugin, &self.folder, threads)?)),
+            PluginKind::Tasks => {
+                Ok(Box::new(Supervised::new(&self.spec, &self.plugin, &self.folder, threads)?))
+            }
             PluginKind::Data => Err(Error::Input(format!(
                 "task.plugin: `{}` is a data set; few-shot classification from data sets is not built yet",
                 self.spec.task.plugin
             ))),
         }
+    }
+
+    /// Every plan of the experiment's first trained method, as the CPU runs them: one task a launch.
+    pub fn plans(&self) -> Result<Vec<Plan>> {
+        let (spec, params) = (&self.spec, &self.spec.task.params);
+        if self.plugin.info.kind == PluginKind::Environment {
+            let env = self.plugin.env(params, 1)?;
+            let spaces = env.spaces();
+            let policy = build::policy(&spec.model, spaces.observation.len(), spaces.action.len());
+            let rows = rl::piece_rows(spec);
+            return Ok(vec![
+                policy.act(&[], spec.task.support),
+                policy.policy_gradient(&[], rows),
+                policy.policy_curvature(&[], rows),
+                policy.surrogate(&[], rows, false),
+                policy.surrogate(&[], rows, true),
+                policy.fisher(&[], rows),
+            ]);
+        }
+        let tasks = self.plugin.tasks(params)?;
+        let plans = supervised::plans(spec, Method::Maml, tasks.spaces().x.len(), tasks.spaces().y.len());
+        Ok(vec![
+            plans.meta_gradient(&[], spec.task.support, spec.task.query, spec.inner.steps),
+            plans.adapt(&[], spec.eval.support[0]),
+            plans.evaluate(&[], spec.task.query),
+        ])
     }
 
     pub fn identity(&self) -> Identity {
@@ -56,7 +86,7 @@ impl Experiment {
 
     /// What has to be the same for a run to go on.
     pub fn stamp(&self) -> Stamp {
-        let info = self.plugin.info();
+        let info = &self.plugin.info;
         Stamp {
             spec_hash: self.spec.hash(),
             version: env!("CARGO_PKG_VERSION").into(),
@@ -65,18 +95,16 @@ impl Experiment {
     }
 
     pub fn manifest(&self, status: Status, message: Option<String>, threads: usize) -> Manifest {
-        let (spec, info) = (&self.spec, self.plugin.info());
+        let (spec, info) = (&self.spec, &self.plugin.info);
         let order = |method: &Method| match method {
             Method::Maml if spec.inner.order == Order::Second => Some(2),
             Method::Maml | Method::Fomaml => Some(1),
             Method::Pretrained | Method::Random | Method::Oracle => None,
         };
-        let orders = spec.methods.iter().filter_map(|m| Some((word(*m).to_string(), order(m)?)));
+        let orders = spec.methods.iter().filter_map(|m| Some((m.word().to_string(), order(m)?)));
         let version = |name: &str, version: &str| (name.to_string(), version.to_string());
         let mut extra = BTreeMap::from([version("threads", &threads.to_string())]);
-        if let (PluginKind::Environment, Loss::Reinforce) = (self.plugin.kind(), spec.inner.loss) {
-            extra.insert("dynamics_version".into(), info.dynamics_version.clone());
-        }
+        extra.insert("dynamics_version".into(), info.dynamics_version.to_string());
         Manifest {
             status,
             message,
@@ -86,8 +114,15 @@ impl Experiment {
             spec_hash: spec.hash(),
             device: "cpu".into(),
             derivative_order: orders.collect(),
-            versions: BTreeMap::from([version("mamlx", env!("CARGO_PKG_VERSION")), version("luminal", "0.2.0")]),
-            plugins: vec![PluginRecord { id: info.id.clone(), version: info.version.clone(), sha256: info.sha256.clone() }],
+            versions: BTreeMap::from([
+                version("mamlx", env!("CARGO_PKG_VERSION")),
+                version("luminal", "0.2.0"),
+            ]),
+            plugins: vec![PluginRecord {
+                id: info.id.clone(),
+                version: info.version.clone(),
+                sha256: info.sha256.clone(),
+            }],
             host: Host::here(),
             extra,
         }

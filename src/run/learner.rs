@@ -35,14 +35,3 @@ pub trait Learner {
     /// Evaluates parameters of a method on the test tasks: rows by support size, task, inner step.
     fn evaluate(&mut self, method: Method, iteration: u64, theta: &[f32]) -> Result<Vec<EvalRow>>;
 }
-
-/// The methods' words in specs and result files.
-pub fn word(method: Method) -> &'static str {
-    match method {
-        Method::Maml => "maml",
-        Method::Fomaml => "fomaml",
-        Method::Pretrained => "pretrained",
-        Method::Random => "random",
-        Method::Oracle => "oracle",
-    }
-}

@@ -36,7 +36,8 @@ use crate::spec::{Method, Spec};
 /// Step size of test-time update `step` (from 0) for a method and the support size number `which`: the method's own
 /// first rate if the spec names one, else the training rate; later updates are scaled by `eval.later_rate_factor`.
 fn rates(spec: &Spec, method: Method, which: usize) -> impl Fn(usize) -> f32 + Sync {
-    let first = spec.eval.rate.get(&method).and_then(|rates| rates.get(which)).copied().unwrap_or(spec.inner.rate);
+    let first =
+        spec.eval.rate.get(&method).and_then(|rates| rates.get(which)).copied().unwrap_or(spec.inner.rate);
     let later = first * spec.eval.later_rate_factor;
     move |step| if step == 0 { first as f32 } else { later as f32 }
 }

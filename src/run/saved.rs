@@ -1,18 +1,23 @@
 //! Evaluation of saved weights, without training.
 
 use super::experiment::Experiment;
-use super::learner::{Learner, word};
+use super::learner::Learner;
 use super::session;
 use crate::error::{Error, Result};
 use crate::record::weights::Weights;
 use crate::record::{RunFolder, SummaryRow};
-use crate::spec::Method;
+use crate::spec::{Method, Word};
 use std::path::Path;
 
 /// Evaluates every set of parameters in a weights file, in the order of the run that saved them, and writes
 /// `spec.yaml`, `eval.csv` and `summary.csv` into a folder. With the spec of that run the bytes are those of its own
 /// `eval.csv` on the same kind of machine.
-pub fn evaluate(experiment: &Experiment, weights: &Path, folder: &Path, threads: usize) -> Result<Vec<SummaryRow>> {
+pub fn evaluate(
+    experiment: &Experiment,
+    weights: &Path,
+    folder: &Path,
+    threads: usize,
+) -> Result<Vec<SummaryRow>> {
     let weights = Weights::read(weights)?;
     let spec = &experiment.spec;
     let mut learner = experiment.learner(threads)?;
@@ -30,8 +35,11 @@ pub fn evaluate(experiment: &Experiment, weights: &Path, folder: &Path, threads:
         }
     }
     if all.is_empty() {
-        let names: Vec<&str> = spec.methods.iter().map(|m| word(*m)).collect();
-        return Err(Error::Input(format!("the weights file holds none of the spec's methods ({})", names.join(", "))));
+        let names: Vec<&str> = spec.methods.iter().map(|m| m.word()).collect();
+        return Err(Error::Input(format!(
+            "the weights file holds none of the spec's methods ({})",
+            names.join(", ")
+        )));
     }
     let summary = session::summary(spec, &all);
     folder.write_summary(&summary)?;
@@ -41,7 +49,7 @@ pub fn evaluate(experiment: &Experiment, weights: &Path, folder: &Path, threads:
 /// The meta-iterations of which a file has a method's parameters, ascending.
 fn iterations(weights: &Weights, method: Method) -> Vec<u64> {
     let of = |name: &str| {
-        let rest = name.strip_prefix(word(method))?.strip_prefix('/')?;
+        let rest = name.strip_prefix(method.word())?.strip_prefix('/')?;
         rest.split('/').next()?.parse().ok()
     };
     let mut found: Vec<u64> = weights.tensors.iter().filter_map(|tensor| of(&tensor.name)).collect();
@@ -53,10 +61,12 @@ fn iterations(weights: &Weights, method: Method) -> Vec<u64> {
 fn parameters(weights: &Weights, learner: &dyn Learner, method: Method, iteration: u64) -> Result<Vec<f32>> {
     let mut theta = vec![];
     for (name, shape, _) in learner.layout(method).parts() {
-        let name = format!("{}/{iteration}/{name}", word(method));
+        let name = format!("{}/{iteration}/{name}", method.word());
         let tensor = weights.get(&name).filter(|tensor| tensor.shape[..] == shape[..]);
         let tensor = tensor.ok_or_else(|| {
-            Error::Input(format!("the weights file has no tensor `{name}` of shape {shape:?}; is it of this model?"))
+            Error::Input(format!(
+                "the weights file has no tensor `{name}` of shape {shape:?}; is it of this model?"
+            ))
         })?;
         theta.extend_from_slice(&tensor.values);
     }

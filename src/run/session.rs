@@ -1,17 +1,17 @@
 //! One run from its first row to its last: train every method, evaluate, commit, resume.
 
 use super::experiment::Experiment;
-use super::learner::{Learner, State, word};
+use super::learner::{Learner, State};
 use super::signals::StopRequest;
 use crate::error::{Error, Result};
 use crate::nn::init;
 use crate::random::{Purpose, stream};
 use crate::record::weights::{Tensor, Weights};
 use crate::record::{
-    Against, Checkpoint, Comparison, EvalRow, Identity, Packer, Progress, RunFolder, Stamp, Status, SummaryRow,
+    Against, Checkpoint, Comparison, EvalRow, Packer, Progress, RunFolder, Stamp, Status, SummaryRow,
     TimingRow, TrainRow, Unpacker, read, summarise,
 };
-use crate::spec::{Method, Spec};
+use crate::spec::{Method, Spec, Word};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -57,7 +57,11 @@ pub fn run(experiment: &Experiment, folder: &Path, threads: usize, fresh: bool) 
     match &outcome {
         Ok(()) => session.folder.write_manifest(&experiment.manifest(Status::Done, None, threads))?,
         Err(Error::Stopped { .. }) => {}
-        Err(e) => session.folder.write_manifest(&experiment.manifest(Status::Failed, Some(e.to_string()), threads))?,
+        Err(e) => session.folder.write_manifest(&experiment.manifest(
+            Status::Failed,
+            Some(e.to_string()),
+            threads,
+        ))?,
     }
     outcome?;
     Ok(Finished { summary: summary(&experiment.spec, &session.rows), already: false })
@@ -119,7 +123,7 @@ impl Session<'_> {
     fn train(&mut self, learner: &mut dyn Learner, number: usize, mut state: State) -> Result<()> {
         let method = state.method;
         let total = if method == Method::Random { 0 } else { self.spec.outer.iterations as u64 };
-        let mut progress = Progress::start(word(method), state.iteration, total);
+        let mut progress = Progress::start(method.word(), state.iteration, total);
         if total == 0 {
             self.evaluate(learner, &state, &progress)?;
         }
@@ -129,13 +133,13 @@ impl Session<'_> {
             let iteration = state.iteration;
             let metrics = shown(&train);
             train = TrainRow {
-                method: word(method).into(),
+                method: method.word().into(),
                 iteration,
                 tasks_seen: state.tasks_seen,
                 env_steps: (state.env_steps > 0).then_some(state.env_steps),
                 ..train
             };
-            timing = TimingRow { method: word(method).into(), iteration, ..timing };
+            timing = TimingRow { method: method.word().into(), iteration, ..timing };
             let every = self.spec.eval.every as u64;
             if iteration == total || (every > 0 && iteration % every == 0) {
                 let began = Instant::now();
@@ -153,7 +157,7 @@ impl Session<'_> {
                 progress.finish();
                 let message = format!(
                     "stopped at {} {iteration} of {total}; everything is saved in {}, and the same command goes on.",
-                    word(method),
+                    method.word(),
                     self.folder.path().display()
                 );
                 return Err(Error::Stopped { code, message });
@@ -172,16 +176,20 @@ impl Session<'_> {
             self.folder.eval(row)?;
         }
         self.rows.extend(rows);
-        let prefix = format!("{}/{}/", word(state.method), state.iteration);
-        self.weights.tensors.extend(learner.layout(state.method).parts().into_iter().map(|(name, shape, range)| {
-            Tensor { name: format!("{prefix}{name}"), shape: shape.to_vec(), values: state.theta[range].to_vec() }
-        }));
+        let prefix = format!("{}/{}/", state.method.word(), state.iteration);
+        self.weights.tensors.extend(learner.layout(state.method).parts().into_iter().map(
+            |(name, shape, range)| Tensor {
+                name: format!("{prefix}{name}"),
+                shape: shape.to_vec(),
+                values: state.theta[range].to_vec(),
+            },
+        ));
         self.folder.write_weights(&self.weights)?;
         self.folder.flush()?;
         self.write_summary()?;
         let latest: Vec<SummaryRow> = summary(self.spec, &self.rows)
             .into_iter()
-            .filter(|row| row.iteration == state.iteration && row.method == word(state.method))
+            .filter(|row| row.iteration == state.iteration && row.method == state.method.word())
             .collect();
         progress.note(&crate::record::note::evaluation(&latest));
         Ok(())
@@ -201,7 +209,8 @@ impl Session<'_> {
 /// The one or two numbers of a meta-iteration that a person watches.
 fn shown(row: &TrainRow) -> Vec<(&'static str, f32)> {
     let pairs = [("return before", row.return_pre), ("after", row.return_post)];
-    let returns: Vec<_> = pairs.into_iter().filter_map(|(name, value)| value.map(|value| (name, value))).collect();
+    let returns: Vec<_> =
+        pairs.into_iter().filter_map(|(name, value)| value.map(|value| (name, value))).collect();
     if returns.is_empty() { row.loss_outer.map(|loss| ("loss", loss)).into_iter().collect() } else { returns }
 }
 
@@ -227,20 +236,26 @@ pub fn summary(spec: &Spec, rows: &[EvalRow]) -> Vec<SummaryRow> {
             let main = matches!(method, Method::Maml | Method::Fomaml);
             let other_main = matches!(other, Method::Maml | Method::Fomaml);
             if main && (!other_main || other_number < number) && method != other {
-                let against = if untrained(*other) { Against::LastEvaluation } else { Against::SameIteration };
-                comparisons.push(Comparison { method: word(*method).into(), versus: word(*other).into(), against });
+                let against =
+                    if untrained(*other) { Against::LastEvaluation } else { Against::SameIteration };
+                comparisons.push(Comparison {
+                    method: method.word().into(),
+                    versus: other.word().into(),
+                    against,
+                });
             }
         }
     }
     summarise(rows, &comparisons, |key| {
         let matches = |p: &&crate::spec::Published| {
-            word(p.method) == key.method
+            p.method.word() == key.method
                 && p.support.is_none_or(|support| support == key.support as usize)
-                && p.metric == key.metric.name()
+                && p.metric.word() == key.metric.name()
         };
-        let last = key.iteration == spec.outer.iterations as u64 || key.method == word(Method::Random);
+        let last = key.iteration == spec.outer.iterations as u64 || key.method == Method::Random.word();
         let row = spec.published.iter().find(matches).filter(|_| last)?;
-        row.values.get(&(key.inner_step as usize)).copied()
+        let at = row.steps.iter().position(|step| *step == key.inner_step as usize)?;
+        row.values.get(at).copied()
     })
 }
 
@@ -253,7 +268,8 @@ fn pack(number: usize, state: &State) -> BTreeMap<String, Vec<u8>> {
 
 /// Number of the method to go on with, and its state unless it has to start.
 fn unpack(checkpoint: &Checkpoint, methods: &[Method]) -> Result<(usize, Option<State>)> {
-    let damaged = || Error::Input("the checkpoint was written by another version of mamlx; use --fresh".into());
+    let damaged =
+        || Error::Input("the checkpoint was written by another version of mamlx; use --fresh".into());
     let bytes = checkpoint.progress.get("state").ok_or_else(damaged)?;
     let mut unpacker = Unpacker::new(bytes);
     let mut read = || -> std::result::Result<(usize, State), crate::record::Short> {

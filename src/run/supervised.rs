@@ -1,6 +1,6 @@
 //! Algorithm 2 at work: tasks from a plugin, meta-gradients from a program, an outer optimiser.
 
-use super::learner::{Learner, State, word};
+use super::learner::{Learner, State};
 use super::optimizer::GradientOptimizer;
 use super::reduce::{sum_rows, sum_values};
 use super::test_tasks;
@@ -14,7 +14,7 @@ use crate::nn::Layout;
 use crate::plugin::{Plugin, TasksInstance};
 use crate::random::{Purpose, seed_at};
 use crate::record::row::{EvalRow, TimingRow, TrainRow};
-use crate::spec::{Loss, Method, Order, Spec};
+use crate::spec::{Loss, Method, Order, Spec, Word};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
@@ -72,12 +72,14 @@ impl AsRef<[f32]> for TaskWork {
 impl Supervised {
     /// Loads instances, builds and lowers every program that the spec's methods need.
     pub fn new(spec: &Spec, plugin: &Plugin, spec_folder: &Path, threads: usize) -> Result<Supervised> {
-        let instances: Result<Vec<TasksInstance>> = (0..threads).map(|_| plugin.tasks(&spec.task.params)).collect();
+        let instances: Result<Vec<TasksInstance>> =
+            (0..threads).map(|_| plugin.tasks(&spec.task.params)).collect();
         let instances = instances?;
         let shape = instances[0].spaces().clone();
         let mut first = plugin.tasks(&spec.task.params)?;
         let task_names: Vec<String> = shape.task.iter().map(|field| field.name.clone()).collect();
-        let test_tasks = test_tasks::of(spec, spec_folder, &task_names, |seed, task| first.sample_task(seed, task))?;
+        let test_tasks =
+            test_tasks::of(spec, spec_folder, &task_names, |seed, task| first.sample_task(seed, task))?;
         let methods = spec.methods.iter().map(|method| {
             let width = shape.x.len() + if *method == Method::Oracle { shape.task.len() } else { 0 };
             (*method, Programs::new(spec, *method, width, shape.y.len(), threads))
@@ -95,9 +97,7 @@ impl Supervised {
 
 impl Programs {
     fn new(spec: &Spec, method: Method, inputs: usize, outputs: usize, threads: usize) -> Programs {
-        let order = if method == Method::Fomaml { Order::First } else { spec.inner.order };
-        let model = build::network(&spec.model, inputs, outputs);
-        let plans = Plans { model, loss: spec.inner.loss, reduction: spec.inner.reduction, order };
+        let plans = plans(spec, method, inputs, outputs);
         let shared = |plan: Plan| Shared::new(lower(plan), threads);
         let (support, query) = (spec.task.support, spec.task.query);
         let train = match method {
@@ -121,13 +121,27 @@ impl Programs {
     }
 }
 
+/// The plans of a method between these widths.
+pub fn plans(spec: &Spec, method: Method, inputs: usize, outputs: usize) -> Plans {
+    let order = if method == Method::Fomaml { Order::First } else { spec.inner.order };
+    let model = build::network(&spec.model, inputs, outputs);
+    Plans { model, loss: spec.inner.loss, reduction: spec.inner.reduction, order }
+}
+
 impl Points {
     /// Draws `n` points of a task; the oracle sees the task beside each input.
-    fn draw(&mut self, plugin: &mut TasksInstance, task: &[f32], seed: u64, n: usize, task_input: bool) -> Result<()> {
+    fn draw(
+        &mut self,
+        plugin: &mut TasksInstance,
+        task: &[f32],
+        seed: u64,
+        n: usize,
+        task_input: bool,
+    ) -> Result<()> {
         let (inputs, outputs) = (plugin.spaces().x.len(), plugin.spaces().y.len());
         self.x.resize(n * inputs, 0.0);
         self.y.resize(n * outputs, 0.0);
-        plugin.sample(task, seed, n, &mut self.x, &mut self.y)?;
+        plugin.sample(task, seed, &mut self.x, &mut self.y)?;
         if task_input {
             self.x = self.x.chunks(inputs).flat_map(|x| x.iter().chain(task).copied()).collect();
         }
@@ -156,13 +170,25 @@ impl Learner for Supervised {
             let mut task = vec![0.0; names.len()];
             plugin.sample_task(at(Purpose::TrainTask, 0), &mut task)?;
             let TaskWork { support, query, gradient, loss } = work;
-            support.draw(plugin, &task, at(Purpose::TrainPoints, 0), spec.task.support, programs.task_input)?;
+            support.draw(
+                plugin,
+                &task,
+                at(Purpose::TrainPoints, 0),
+                spec.task.support,
+                programs.task_input,
+            )?;
             gradient.resize(theta.len(), 0.0);
             let outputs: &mut [&mut [f32]] = &mut [gradient, std::slice::from_mut(loss)];
             if training.adapts {
-                query.draw(plugin, &task, at(Purpose::TrainPoints, 1), spec.task.query, programs.task_input)?;
+                query.draw(
+                    plugin,
+                    &task,
+                    at(Purpose::TrainPoints, 1),
+                    spec.task.query,
+                    programs.task_input,
+                )?;
                 let inputs = [&theta[..], &rate, &support.x, &support.y, &query.x, &query.y];
-                training.program.run(thread, if spec.inner.steps > 0 { &inputs } else { &[theta, &query.x, &query.y] }, outputs);
+                training.program.run(thread, &inputs, outputs);
             } else {
                 training.program.run(thread, &[theta, &support.x, &support.y], outputs);
             }
@@ -176,8 +202,9 @@ impl Learner for Supervised {
         sum_rows(&self.batch, &mut gradient);
         gradient.iter_mut().for_each(|g| *g /= tasks as f32);
         let losses: Vec<f64> = self.batch.iter().map(|work| f64::from(work.loss)).collect();
-        let mut optimizer = GradientOptimizer::new(&spec.outer.optimizer, theta.len())
-            .ok_or_else(|| Error::Input("outer.optimizer: trpo trains policies; use adam or sgd here".into()))?;
+        let mut optimizer = GradientOptimizer::new(&spec.outer.optimizer, theta.len()).ok_or_else(|| {
+            Error::Input("outer.optimizer: trpo trains policies; use adam or sgd here".into())
+        })?;
         if !state.optimizer.is_empty() {
             optimizer.restore(&state.optimizer)?;
         }
@@ -196,9 +223,12 @@ impl Learner for Supervised {
         let mut rows = vec![];
         for (which, support_size) in spec.eval.support.iter().enumerate() {
             let rates = super::rates(spec, method, which);
-            let mut items: Vec<(Vec<f32>, Vec<EvalRow>)> = self.test_tasks.iter().map(|t| (t.clone(), vec![])).collect();
+            let mut items: Vec<(Vec<f32>, Vec<EvalRow>)> =
+                self.test_tasks.iter().map(|t| (t.clone(), vec![])).collect();
             self.workers.each(&mut items, |thread, plugin, number, (task, rows)| {
-                let at = |episode| seed_at(spec.seed, Purpose::EvalPoints, *support_size as u64, number as u32, episode);
+                let at = |episode| {
+                    seed_at(spec.seed, Purpose::EvalPoints, *support_size as u64, number as u32, episode)
+                };
                 let (mut support, mut query) = (Points::default(), Points::default());
                 support.draw(plugin, task, at(0), *support_size, programs.task_input)?;
                 query.draw(plugin, task, at(1), spec.task.query, programs.task_input)?;
@@ -212,7 +242,7 @@ impl Learner for Supervised {
                     programs.evaluate.run(thread, &[&theta, &query.x, &query.y], outputs);
                     rows.push(EvalRow {
                         iteration,
-                        method: word(method).into(),
+                        method: method.word().into(),
                         split: "test".into(),
                         support: *support_size as u32,
                         task: number as u32,
@@ -246,15 +276,22 @@ fn accuracy(predicted: &[f32], y: &[f32], points: usize) -> f32 {
 }
 
 fn untrained(method: Method) -> Error {
-    Error::Run(format!("{} is not trained", word(method)))
+    Error::Run(format!("{} is not trained", method.word()))
 }
 
-fn not_finite(method: Method, iteration: u64, number: usize, task: &[f32], names: &[String], loss: f32) -> Error {
+fn not_finite(
+    method: Method,
+    iteration: u64,
+    number: usize,
+    task: &[f32],
+    names: &[String],
+    loss: f32,
+) -> Error {
     let task: Vec<String> = names.iter().zip(task).map(|(name, value)| format!("{name} {value}")).collect();
     Error::Run(format!(
         "{}: at meta-iteration {iteration}, task {number} ({}) the outer loss is {loss} and its gradient is not finite; \
          the parameters of the last checkpoint are kept. Lower inner.rate or the outer rate, or set outer.optimizer.clip",
-        word(method),
+        method.word(),
         task.join(", ")
     ))
 }

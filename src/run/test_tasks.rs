@@ -32,7 +32,9 @@ pub fn of(
     let column = |name: &String| {
         header.iter().position(|h| h == name).ok_or_else(|| {
             let found: Vec<&str> = header.iter().collect();
-            Error::Input(format!("{shown}:1: no column `{name}`; the task needs {names:?}, the file has {found:?}"))
+            Error::Input(format!(
+                "{shown}:1: no column `{name}`; the task needs {names:?}, the file has {found:?}"
+            ))
         })
     };
     let columns: Vec<usize> = names.iter().map(column).collect::<Result<_>>()?;
@@ -47,7 +49,11 @@ pub fn of(
         tasks.push(columns.iter().map(cell).collect::<Result<Vec<f32>>>()?);
     }
     if tasks.len() < spec.eval.tasks {
-        return Err(Error::Input(format!("{shown}: eval.tasks is {}, but the file has {}", spec.eval.tasks, tasks.len())));
+        return Err(Error::Input(format!(
+            "{shown}: eval.tasks is {}, but the file has {}",
+            spec.eval.tasks,
+            tasks.len()
+        )));
     }
     Ok(tasks)
 }

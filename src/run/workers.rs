@@ -17,8 +17,10 @@ pub struct Workers<W> {
 impl<W: Send> Workers<W> {
     /// One thread for each `own`.
     pub fn new(own: Vec<W>) -> Result<Workers<W>> {
-        let builder = rayon::ThreadPoolBuilder::new().num_threads(own.len()).thread_name(|i| format!("worker {i}"));
-        let pool = builder.build().map_err(|e| Error::Run(format!("cannot start {} threads: {e}", own.len())))?;
+        let builder =
+            rayon::ThreadPoolBuilder::new().num_threads(own.len()).thread_name(|i| format!("worker {i}"));
+        let pool =
+            builder.build().map_err(|e| Error::Run(format!("cannot start {} threads: {e}", own.len())))?;
         Ok(Workers { pool, own: own.into_iter().map(Mutex::new).collect() })
     }
 

@@ -16,12 +16,13 @@ impl Spec {
         format!("{head}{body}")
     }
 
-    /// SHA-256, in hexadecimal, of everything that decides a result: the spec without its device, as JSON with
+    /// SHA-256, in hexadecimal, of everything that decides a result: the spec without its device and the published numbers, as JSON with
     /// sorted keys and shortest exact numbers.
     pub fn hash(&self) -> String {
         let mut value = serde_json::to_value(self).unwrap_or_default();
         if let Value::Object(map) = &mut value {
             map.shift_remove("device");
+            map.shift_remove("published");
         }
         value.sort_all_objects();
         let digest = Sha256::digest(format!("{FORM}{value}"));

@@ -20,6 +20,8 @@ pub struct Spec {
     pub inner: Inner,
     pub outer: Outer,
     pub eval: Eval,
+    /// Numbers of the paper to stand beside ours in `summary.csv`; they decide no result.
+    pub published: Vec<Published>,
     pub device: Device,
 }
 
@@ -146,6 +148,30 @@ pub struct Outer {
     pub discount: f64,
     /// Reinforcement learning: λ of generalised advantage estimation (released: 1.0).
     pub gae_lambda: f64,
+    /// One row of `train.csv` and `timing.csv` for every so many meta-iterations.
+    pub log_every: usize,
+}
+
+/// Published means of one method, as data of the experiment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Published {
+    pub method: Method,
+    /// The support size that they belong to; null: any.
+    pub support: Option<usize>,
+    pub metric: Metric,
+    /// Gradient steps …
+    pub steps: Vec<usize>,
+    /// … and the mean after each of them.
+    pub values: Vec<f64>,
+}
+
+/// What an evaluation measures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Metric {
+    Loss,
+    Accuracy,
+    Return,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

@@ -41,8 +41,9 @@ pub(super) fn walk(root: &Node, report: &Report, plugin: Option<(&ParamTable, Pl
     let model = model(model_field.block(), inner.loss);
     let outer = outer(top.field("outer").block(), inner.loss);
     let eval = eval(top.field("eval").block(), task.support);
+    let published = published(top.field("published"));
     let device = top.field("device").word(Device::Cpu);
-    let spec = Spec { name, seed, methods, task, model, inner, outer, eval, device };
+    let spec = Spec { name, seed, methods, task, model, inner, outer, eval, published, device };
     Walked { spec, loss_is_known }
 }
 
@@ -191,6 +192,7 @@ fn outer(mut block: Block<'_>, loss: Loss) -> Outer {
         optimizer: optimizer(block.field("optimizer"), loss),
         discount: block.field("discount").single(POSITIVE.to(1.0), 0.99),
         gae_lambda: block.field("gae_lambda").single(UNIT, 1.0),
+        log_every: block.field("log_every").count(1..=*ITERATIONS.end(), Some(1)),
     }
 }
 
@@ -280,4 +282,33 @@ fn rates(field: Field<'_>, sizes: usize) -> BTreeMap<Method, Vec<f64>> {
         }
     }
     rates
+}
+
+/// Default: none.
+fn published(field: Field<'_>) -> Vec<Published> {
+    let items = field.items().unwrap_or_default();
+    items.into_iter().take(1000).map(published_of).collect()
+}
+
+fn published_of(field: Field<'_>) -> Published {
+    let mut block = field.block();
+    let method = block.field("method");
+    if method.node.is_none() {
+        method.missing("`method: WORD`, whose numbers these are");
+    }
+    let method = method.word(Method::Maml);
+    let support = block.field("support").given().map(|field| field.count(POINTS, Some(1)));
+    let metric = block.field("metric").word(Metric::Loss);
+    let steps = block.field("steps").items().unwrap_or_default();
+    let steps: Vec<usize> = steps.iter().take(10_001).map(|step| step.count(0..=10_000, Some(0))).collect();
+    let field = block.field("values");
+    let (report, at, path) = (field.report, field.at(), field.path.clone());
+    let values = field.items().unwrap_or_default();
+    let values: Vec<f64> =
+        values.iter().take(10_001).map(|value| value.single(Bounds::closed(None, None), 0.0)).collect();
+    if values.len() != steps.len() {
+        let message = format!("`{path}` has {} numbers for {} steps", values.len(), steps.len());
+        report.error(at, &path, message, Some("give one value for each entry of `steps`".into()));
+    }
+    Published { method, support, metric, steps, values }
 }

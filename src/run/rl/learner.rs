@@ -1,5 +1,6 @@
 //! Meta-iterations and evaluations over many tasks.
 
+use super::environment::Environments;
 use super::programs::Programs;
 use super::task::{Bench, Collect, Spent, TaskWork};
 use crate::error::{Error, Result};
@@ -8,14 +9,14 @@ use crate::nn::Layout;
 use crate::plugin::Plugin;
 use crate::random::{Purpose, seed_at};
 use crate::record::row::{EvalRow, TimingRow, TrainRow};
-use crate::run::learner::{Learner, State, word};
+use crate::run::learner::{Learner, State};
 use crate::run::optimizer::GradientOptimizer;
 use crate::run::reduce::{sum_rows, sum_values};
 use crate::run::rollout::{Draws, Tasks, VectorEnv};
 use crate::run::test_tasks;
 use crate::run::trust_region::TrustRegion;
 use crate::run::workers::Workers;
-use crate::spec::{Method, Order, Spec};
+use crate::spec::{Method, Order, Spec, Word};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -70,7 +71,8 @@ impl Manner {
 
 impl Reinforcement {
     pub fn new(spec: &Spec, plugin: &Plugin, spec_folder: &Path, threads: usize) -> Result<Reinforcement> {
-        let horizon = spec.task.horizon.ok_or_else(|| Error::Input("task.horizon: an environment needs one".into()))?;
+        let horizon =
+            spec.task.horizon.ok_or_else(|| Error::Input("task.horizon: an environment needs one".into()))?;
         let manners: Vec<Manner> = spec.methods.iter().map(|m| Manner::of(*m, spec)).collect();
         let mut trajectories: Vec<usize> = spec.eval.support.clone();
         trajectories.push(spec.task.support);
@@ -78,19 +80,23 @@ impl Reinforcement {
         trajectories.sort_unstable();
         trajectories.dedup();
         let slots = trajectories[trajectories.len() - 1];
-        let bench = |_| plugin.env(&spec.task.params, slots).map(|env| Bench { env, spent: Spent::default() });
+        let bench = |_| {
+            let instance = plugin.env(&spec.task.params, slots as u32)?;
+            Ok(Bench { env: Environments::new(instance), spent: Spent::default() })
+        };
         let benches: Vec<Bench> = (0..threads).map(bench).collect::<Result<_>>()?;
         let first = &benches[0].env;
         let task_names = first.task_names();
         let (observation, action, task) = (first.observation_dim(), first.action_dim(), first.task_dim());
         let mut sampler = plugin.env(&spec.task.params, 1)?;
-        let test_tasks = test_tasks::of(spec, spec_folder, &task_names, |seed, out| sampler.sample_task(seed, out))?;
+        let test_tasks =
+            test_tasks::of(spec, spec_folder, &task_names, |seed, out| sampler.sample_task(seed, out))?;
         let mut programs = BTreeMap::new();
         for manner in &manners {
             programs.entry(manner.task_input).or_insert_with(|| {
                 let inputs = observation + if manner.task_input { task } else { 0 };
                 let policy = build::policy(&spec.model, inputs, action);
-                Programs::new(spec, policy, horizon, &trajectories, threads)
+                Programs::new(spec, policy, &trajectories, threads)
             });
         }
         Ok(Reinforcement {
@@ -125,11 +131,12 @@ impl Reinforcement {
         let (spec, horizon, names) = (&self.spec, self.horizon, &self.task_names);
         let programs = &self.programs[&manner.task_input];
         self.workers.each(&mut self.batch, |thread, bench, number, work| {
-            let seed = |episode| seed_at(spec.seed, Purpose::TrainTask, state.iteration, number as u32, episode);
+            let seed =
+                |episode| seed_at(spec.seed, Purpose::TrainTask, state.iteration, number as u32, episode);
             let count = if manner.redraw { manner.episodes } else { 1 };
             let mut tasks = vec![0.0; count * names.len()];
             for (episode, task) in tasks.chunks_mut(names.len().max(1)).enumerate() {
-                bench.env.sample_task(seed(episode as u32), task)?;
+                bench.env.instance.sample_task(seed(episode as u32), task)?;
             }
             work.env_steps = 0;
             work.steps.truncate(manner.inner_steps + 1);
@@ -258,7 +265,8 @@ impl Learner for Reinforcement {
         train.return_post = if phases > 0 { mean_return(phases) } else { None };
         let env_steps: u64 = self.batch.iter().map(|work| work.env_steps).sum();
         state.env_steps += env_steps;
-        state.tasks_seen += if manner.redraw { (self.batch.len() * manner.episodes) as u64 } else { self.batch.len() as u64 };
+        state.tasks_seen +=
+            if manner.redraw { (self.batch.len() * manner.episodes) as u64 } else { self.batch.len() as u64 };
         state.iteration += 1;
         let total = began.elapsed();
         *timing = TimingRow {
@@ -285,7 +293,8 @@ impl Learner for Reinforcement {
         let mut rows = vec![];
         for (which, episodes) in spec.eval.support.iter().enumerate() {
             let rates = crate::run::rates(spec, method, which);
-            let mut items: Vec<(Vec<f32>, Vec<EvalRow>)> = self.test_tasks.iter().map(|t| (t.clone(), vec![])).collect();
+            let mut items: Vec<(Vec<f32>, Vec<EvalRow>)> =
+                self.test_tasks.iter().map(|t| (t.clone(), vec![])).collect();
             self.workers.each(&mut items, |thread, bench, number, (task, rows)| {
                 let mut work = TaskWork::default();
                 let mut theta = theta.to_vec();
@@ -307,7 +316,7 @@ impl Learner for Reinforcement {
                     work.collect(programs, thread, bench, 0, &theta, how, &spec.outer)?;
                     rows.push(EvalRow {
                         iteration,
-                        method: word(method).into(),
+                        method: method.word().into(),
                         split: "test".into(),
                         support: *episodes as u32,
                         task: number as u32,

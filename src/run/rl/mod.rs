@@ -1,12 +1,14 @@
 //! Algorithm 3 at work: trajectories from an environment plugin, adaptation, and the trust-region outer step.
 //!
-//! [`programs`] lowers the plans of [`crate::meta::reinforcement`]; [`steps`] turns trajectories into their inputs;
+//! [`environment`] is the plugin as the rollout takes it; [`programs`] lowers the plans of [`crate::meta::reinforcement`]; [`steps`] turns trajectories into their inputs;
 //! [`task`] is what happens to one task, on one thread; [`learner`] joins the tasks into meta-iterations and
 //! evaluations.
 
+pub mod environment;
 pub mod learner;
 pub mod programs;
 pub mod steps;
 pub mod task;
 
 pub use learner::Reinforcement;
+pub use programs::piece_rows;

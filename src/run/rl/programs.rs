@@ -9,6 +9,12 @@ use std::collections::BTreeMap;
 /// Rows of one piece at most: its activations (about 400 floats a row for the paper's policy) stay in a core's cache.
 const PIECE_ROWS: usize = 512;
 
+/// Rows of every piece: the support batch in equal pieces of at most [`PIECE_ROWS`].
+pub fn piece_rows(spec: &Spec) -> usize {
+    let whole = spec.task.support * spec.task.horizon.unwrap_or(1);
+    whole.div_ceil(whole.div_ceil(PIECE_ROWS))
+}
+
 /// All programs that run on one policy. Data programs work on pieces of `rows` time steps.
 pub struct Programs {
     pub policy: Policy,
@@ -27,9 +33,8 @@ pub struct Programs {
 
 impl Programs {
     /// `trajectories`: every number of trajectories that is ever collected at once.
-    pub fn new(spec: &Spec, policy: Policy, horizon: usize, trajectories: &[usize], threads: usize) -> Programs {
-        let whole = spec.task.support * horizon;
-        let rows = whole.div_ceil(whole.div_ceil(PIECE_ROWS));
+    pub fn new(spec: &Spec, policy: Policy, trajectories: &[usize], threads: usize) -> Programs {
+        let rows = piece_rows(spec);
         let shared = |plan| Shared::new(lower(plan), threads);
         Programs {
             layout: policy.layout(),

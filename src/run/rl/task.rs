@@ -1,10 +1,10 @@
 //! One task of a meta-iteration, on one thread.
 
+use super::environment::Environments;
 use super::programs::Programs;
 use super::steps::Steps;
 use crate::error::Result;
 use crate::lower::Kept;
-use crate::plugin::EnvInstance;
 use crate::run::baseline::{LinearBaseline, task_advantages};
 use crate::run::rollout::{Batch, Collector, Draws, Tasks};
 use crate::spec::Outer;
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 /// A thread's own environment and buffers.
 pub struct Bench {
-    pub env: EnvInstance,
+    pub env: Environments,
     /// Seconds spent on this thread since they were last read.
     pub spent: Spent,
 }
@@ -87,7 +87,11 @@ impl TaskWork {
         let mut log_std = vec![0.0; actions];
         let mut mean = vec![0.0; how.episodes * actions];
         // The standard deviation does not depend on the observation, so any observation gives it.
-        act.program.run(&mut scratch, &[theta, &vec![0.0; how.episodes * width]], &mut [&mut mean, &mut log_std]);
+        act.program.run(
+            &mut scratch,
+            &[theta, &vec![0.0; how.episodes * width]],
+            &mut [&mut mean, &mut log_std],
+        );
         let mut ignored = log_std.clone();
         let decide = |observations: &[f32], means: &mut [f32]| {
             act.program.run(&mut scratch, &[theta, observations], &mut [means, &mut ignored]);
@@ -120,7 +124,14 @@ impl TaskWork {
     }
 
     /// θ − rate ∇L(θ) on the data of a phase.
-    pub fn adapt(&mut self, programs: &Programs, thread: usize, phase: usize, theta: &[f32], rate: f32) -> Vec<f32> {
+    pub fn adapt(
+        &mut self,
+        programs: &Programs,
+        thread: usize,
+        phase: usize,
+        theta: &[f32],
+        rate: f32,
+    ) -> Vec<f32> {
         let mut adapted = theta.to_vec();
         let mut gradient = vec![0.0; theta.len()];
         let mut loss = [0.0];
@@ -215,7 +226,14 @@ impl TaskWork {
     }
 
     /// Jᵀ F J `vector` into `out`: the Hessian of this task's post-adaptation divergence along a direction.
-    pub fn curvature_product(&mut self, programs: &Programs, thread: usize, vector: &[f32], rate: f32, through: bool) {
+    pub fn curvature_product(
+        &mut self,
+        programs: &Programs,
+        thread: usize,
+        vector: &[f32],
+        rate: f32,
+        through: bool,
+    ) {
         let phases = self.thetas.len() - 1;
         self.out.clear();
         self.out.extend_from_slice(vector);
