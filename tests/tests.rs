@@ -1,4 +1,5 @@
 //! Every promise has its module; one binary keeps the build short.
+
 mod durability;
 mod graph;
 mod libraries;
@@ -6,5 +7,7 @@ mod lower;
 mod meta;
 mod plugin;
 mod record;
+mod rooms;
+mod run;
 mod run_numerics;
 mod spec;

@@ -5,9 +5,10 @@ use crate::error::Result;
 use crate::record::curves::{self, Slice};
 use crate::record::{Metric, RunFolder, SummaryRow};
 use crate::run::experiment::Experiment;
-use crate::run::session::{self, Finished};
+use crate::run::session::{self, Finished, Options};
 use clap::Args;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 #[derive(Args, Debug)]
 pub struct Run {
@@ -21,6 +22,9 @@ pub struct Run {
     /// Start over, whatever the folder holds.
     #[arg(long)]
     fresh: bool,
+    /// Write a checkpoint at most this often; results do not depend on it.
+    #[arg(long, value_name = "SECS", default_value_t = 30)]
+    checkpoint_every: u32,
 }
 
 impl Run {
@@ -41,7 +45,9 @@ impl Run {
             if threads == 1 { "" } else { "s" },
             folder.display()
         );
-        let finished = session::run(&experiment, &folder, threads, self.fresh)?;
+        let checkpoint_every = Duration::from_secs(u64::from(self.checkpoint_every));
+        let options = Options { threads, fresh: self.fresh, checkpoint_every };
+        let finished = session::run(&experiment, &folder, &options)?;
         if !finished.already {
             pictures(&folder, &spec.name, &finished)?;
         }

@@ -33,7 +33,7 @@ impl Experiment {
             Err(Error::Input(why)) => return Err(draft.refuse("task.plugin", &why, None, None).into()),
             Err(other) => return Err(other),
         };
-        let spec = draft.resolve(&plugin.info.parameters, plugin.info.kind)?;
+        let spec = draft.resolve(&plugin.info.params, plugin.info.kind)?;
         let folder = path.parent().map_or_else(PathBuf::new, Path::to_path_buf);
         Ok(Experiment { spec, plugin, folder })
     }

@@ -16,8 +16,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// A checkpoint is written at most this often, and whenever a method or the run ends.
-const CHECKPOINT_EVERY: Duration = Duration::from_secs(30);
+/// What may differ between two runs of one spec without changing a result.
+pub struct Options {
+    pub threads: usize,
+    /// Start over, whatever the folder holds.
+    pub fresh: bool,
+    /// A checkpoint is written at most this often, and whenever a method or the run ends.
+    pub checkpoint_every: Duration,
+}
 
 /// What a finished run leaves for its caller to talk about.
 pub struct Finished {
@@ -27,10 +33,11 @@ pub struct Finished {
 }
 
 /// Runs an experiment in a folder, going on from its newest checkpoint if there is one.
-pub fn run(experiment: &Experiment, folder: &Path, threads: usize, fresh: bool) -> Result<Finished> {
+pub fn run(experiment: &Experiment, folder: &Path, options: &Options) -> Result<Finished> {
+    let threads = options.threads;
     let mut folder = RunFolder::open(folder)?;
     let stamp = experiment.stamp();
-    let checkpoint = if fresh { None } else { resumable(&folder, &stamp)? };
+    let checkpoint = if options.fresh { None } else { resumable(&folder, &stamp)? };
     let done = folder.manifest()?.is_some_and(|manifest| manifest.status == Status::Done);
     if let (Some(_), true) = (&checkpoint, done) {
         let rows = read::read_eval(&folder.file("eval.csv"))?.rows;
@@ -51,6 +58,7 @@ pub fn run(experiment: &Experiment, folder: &Path, threads: usize, fresh: bool) 
         folder,
         stamp,
         committed: Instant::now(),
+        checkpoint_every: options.checkpoint_every,
         stop,
     };
     let outcome = session.train_all(&mut *learner, checkpoint.as_ref());
@@ -100,6 +108,7 @@ struct Session<'a> {
     rows: Vec<EvalRow>,
     weights: Weights,
     committed: Instant,
+    checkpoint_every: Duration,
     stop: StopRequest,
 }
 
@@ -162,7 +171,7 @@ impl Session<'_> {
                 );
                 return Err(Error::Stopped { code, message });
             }
-            if self.committed.elapsed() >= CHECKPOINT_EVERY && iteration < total {
+            if self.committed.elapsed() >= self.checkpoint_every && iteration < total {
                 self.commit(number, &state)?;
             }
         }

@@ -1,0 +1,235 @@
+//! The promises: the same bytes for any number of threads and after any kill; saved weights evaluate to the same rows.
+
+use crate::libraries;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+/// Result files that hold no clock.
+const EXACT: [&str; 4] = ["train.csv", "eval.csv", "summary.csv", "weights.safetensors"];
+
+fn mamlx(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mamlx"));
+    command.args(args).env("MAMLX_PLUGIN_PATH", libraries::folder()).current_dir(env!("CARGO_MANIFEST_DIR"));
+    command
+}
+
+fn run(spec: &str, out: &Path, more: &[&str]) -> Output {
+    let out = out.to_str().unwrap();
+    let output = mamlx(&[&["run", spec, "--out", out], more].concat()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    output
+}
+
+fn assert_same(a: &Path, b: &Path, what: &str) {
+    for file in EXACT {
+        let (left, right) = (std::fs::read(a.join(file)).unwrap(), std::fs::read(b.join(file)).unwrap());
+        assert!(!left.is_empty() && left == right, "{file} differs: {what}");
+    }
+}
+
+/// Small but complete: every method, several evaluations, unequal work for the threads.
+const SINUSOID: [&str; 14] = [
+    "--set",
+    "outer.iterations=30",
+    "--set",
+    "outer.tasks=7",
+    "--set",
+    "eval.tasks=11",
+    "--set",
+    "eval.every=10",
+    "--set",
+    "eval.steps=2",
+    "--set",
+    "methods=[maml, fomaml, pretrained, random, oracle]",
+    "--set",
+    "inner.steps=2",
+];
+const POINT: [&str; 18] = [
+    "--set",
+    "outer.iterations=3",
+    "--set",
+    "outer.tasks=5",
+    "--set",
+    "eval.tasks=3",
+    "--set",
+    "eval.every=1",
+    "--set",
+    "task.support=3",
+    "--set",
+    "task.query=4",
+    "--set",
+    "eval.support=2",
+    "--set",
+    "model.hidden=[7]",
+    "--set",
+    "methods=[random, maml, fomaml, pretrained, oracle]",
+];
+const CHEETAH: [&str; 16] = [
+    "--set",
+    "outer.iterations=2",
+    "--set",
+    "outer.tasks=3",
+    "--set",
+    "eval.tasks=2",
+    "--set",
+    "task.support=2",
+    "--set",
+    "task.query=2",
+    "--set",
+    "eval.support=2",
+    "--set",
+    "model.hidden=[9]",
+    "--set",
+    "task.horizon=40",
+];
+
+#[test]
+fn any_number_of_threads_gives_the_same_bytes() {
+    let cases = [
+        ("experiments/sinusoid.yaml", &SINUSOID[..]),
+        ("experiments/point_nav.yaml", &POINT[..]),
+        ("experiments/cheetah_vel.yaml", &CHEETAH[..]),
+    ];
+    for (spec, small) in cases {
+        let folder = tempfile::tempdir().unwrap();
+        for threads in ["1", "2", "3", "7"] {
+            run(spec, &folder.path().join(threads), &[small, &["--threads", threads]].concat());
+        }
+        for threads in ["2", "3", "7"] {
+            let what = format!("{spec} with 1 and {threads} threads");
+            assert_same(&folder.path().join("1"), &folder.path().join(threads), &what);
+        }
+    }
+}
+
+/// Kills a run three times, at different moments, and lets it finish.
+fn killed_three_times(spec: &str, small: &[&str], first_pause: Duration) {
+    let folder = tempfile::tempdir().unwrap();
+    let (whole, torn) = (folder.path().join("whole"), folder.path().join("torn"));
+    run(spec, &whole, small);
+    let out = torn.to_str().unwrap().to_string();
+    let args = [&["run", spec, "--out", &out, "--checkpoint-every", "0"], small].concat();
+    for kill in 1..=3u32 {
+        let mut child = mamlx(&args).stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(first_pause * kill);
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    run(spec, &torn, small);
+    assert_same(&whole, &torn, "killed three times and resumed");
+    assert!(std::fs::read_to_string(torn.join("run.json")).unwrap().contains("\"done\""));
+}
+
+#[test]
+fn a_killed_supervised_run_resumes_to_the_same_bytes() {
+    let longer = [&SINUSOID[..], &["--set", "outer.iterations=600", "--set", "eval.every=200"]].concat();
+    killed_three_times("experiments/sinusoid.yaml", &longer, Duration::from_millis(60));
+}
+
+#[test]
+fn a_killed_reinforcement_run_resumes_to_the_same_bytes() {
+    let longer = [&POINT[..], &["--set", "outer.iterations=40", "--set", "eval.every=10"]].concat();
+    killed_three_times("experiments/point_nav.yaml", &longer, Duration::from_millis(60));
+}
+
+#[test]
+fn saved_weights_evaluate_to_the_same_rows() {
+    for (spec, small) in
+        [("experiments/sinusoid.yaml", &SINUSOID[..]), ("experiments/point_nav.yaml", &POINT[..])]
+    {
+        let folder = tempfile::tempdir().unwrap();
+        let (run_folder, again) = (folder.path().join("run"), folder.path().join("again"));
+        run(spec, &run_folder, small);
+        let output = mamlx(&["eval", run_folder.to_str().unwrap(), "--out", again.to_str().unwrap()])
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        for file in ["eval.csv", "summary.csv"] {
+            let read = |folder: &Path| std::fs::read(folder.join(file)).unwrap();
+            assert!(read(&run_folder) == read(&again), "{spec}: {file} differs");
+        }
+    }
+}
+
+#[test]
+fn a_finished_run_is_not_repeated_and_another_spec_is_refused_in_its_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    run("experiments/sinusoid.yaml", &out, &SINUSOID);
+    let before = std::fs::read(out.join("train.csv")).unwrap();
+    let again = run("experiments/sinusoid.yaml", &out, &SINUSOID);
+    assert!(String::from_utf8_lossy(&again.stderr).contains("finished before"));
+    let args = [
+        &["run", "experiments/sinusoid.yaml", "--out", out.to_str().unwrap()],
+        &SINUSOID[..],
+        &["--set", "seed=5"],
+    ];
+    let refused = mamlx(&args.concat()).output().unwrap();
+    let text = String::from_utf8_lossy(&refused.stderr).to_string();
+    assert_eq!(refused.status.code(), Some(2), "{text}");
+    assert!(text.contains("--fresh") && text.contains("specification"), "{text}");
+    assert_eq!(std::fs::read(out.join("train.csv")).unwrap(), before, "nothing saved is touched");
+}
+
+#[cfg(unix)]
+#[test]
+fn signals_stop_a_run_cleanly_and_it_goes_on() {
+    for (signal, code) in [("INT", 130), ("TERM", 75), ("USR1", 75)] {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("run");
+        let out_text = out.to_str().unwrap();
+        let long = [&SINUSOID[..], &["--set", "outer.iterations=1000000"]].concat();
+        let args = [&["run", "experiments/sinusoid.yaml", "--out", out_text], &long[..]].concat();
+        let child = mamlx(&args).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        while std::fs::metadata(out.join("train.csv")).map_or(0, |m| m.len()) < 2000 {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let sent = Command::new("kill").args(["-s", signal, &child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+        let output = child.wait_with_output().unwrap();
+        let text = String::from_utf8_lossy(&output.stderr).to_string();
+        assert_eq!(output.status.code(), Some(code), "{signal}: {text}");
+        assert!(
+            text.contains("stopping after this meta-iteration") && text.contains("same command goes on"),
+            "{text}"
+        );
+        assert!(std::fs::read_to_string(out.join("run.json")).unwrap().contains("\"running\""));
+    }
+}
+
+#[test]
+fn a_diverging_run_fails_with_its_place_and_keeps_what_was_saved() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    let args =
+        ["run", "experiments/sinusoid.yaml", "--out", out.to_str().unwrap(), "--set", "inner.rate=1000"];
+    let wild =
+        ["--set", "inner.steps=5", "--set", "model.init={kind: xavier}", "--set", "outer.iterations=2000"];
+    let output = mamlx(&[&args[..], &wild].concat()).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stderr).to_string();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(
+        text.contains("meta-iteration") && text.contains("amplitude") && text.contains("inner.rate"),
+        "{text}"
+    );
+    assert!(std::fs::read_to_string(out.join("run.json")).unwrap().contains("\"failed\""));
+}
+
+#[test]
+fn bad_input_exits_with_2_and_a_missing_file_with_3() {
+    let folder = tempfile::tempdir().unwrap();
+    let bad = folder.path().join("bad.yaml");
+    std::fs::write(&bad, "name: x\ntask: {plugin: sinusoid, support: 5}\nouter: {iterations: 5, taks: 3}\ninner: {rate: fast}\n").unwrap();
+    let output = mamlx(&["check", bad.to_str().unwrap()]).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stderr).to_string();
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert!(text.contains("bad.yaml:3:") && text.contains("tasks") && text.contains("bad.yaml:4:"), "{text}");
+    let output = mamlx(&["run", folder.path().join("none.yaml").to_str().unwrap()]).output().unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    let output =
+        mamlx(&["run", "experiments/sinusoid.yaml", "--set", "task.plugin=sinusoit"]).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stderr).to_string();
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert!(text.contains("sinusoid"), "names the nearest plugin: {text}");
+}
