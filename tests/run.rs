@@ -9,6 +9,9 @@ use std::time::Duration;
 const EXACT: [&str; 4] = ["train.csv", "eval.csv", "summary.csv", "weights.safetensors"];
 
 fn mamlx(args: &[&str]) -> Command {
+    for plugin in ["sinusoid", "point", "cheetah"] {
+        libraries::library(plugin);
+    }
     let mut command = Command::new(env!("CARGO_BIN_EXE_mamlx"));
     command.args(args).env("MAMLX_PLUGIN_PATH", libraries::folder()).current_dir(env!("CARGO_MANIFEST_DIR"));
     command

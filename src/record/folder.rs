@@ -164,6 +164,15 @@ impl RunFolder {
         disk::replace(&self.file(SPEC_FILE), text.as_bytes())
     }
 
+    /// Replaces the copy of an input file, at its relative place in the folder.
+    pub fn write_copy(&self, name: &Path, bytes: &[u8]) -> Result<()> {
+        let path = self.path.join(name);
+        if let Some(parent) = path.parent() {
+            disk::make_folder(parent)?;
+        }
+        disk::replace(&path, bytes)
+    }
+
     /// Replaces `run.json`.
     pub fn write_manifest(&self, manifest: &Manifest) -> Result<()> {
         disk::replace(&self.file(MANIFEST_FILE), manifest.to_json().as_bytes())

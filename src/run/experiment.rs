@@ -10,7 +10,7 @@ use crate::plugin::{Plugin, SearchPath, load};
 use crate::record::{Host, Identity, Manifest, PluginRecord, Stamp, Status};
 use crate::spec::{self, Method, Order, PluginKind, Spec, Word};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// A checked experiment.
 pub struct Experiment {
@@ -78,6 +78,17 @@ impl Experiment {
             plans.adapt(&[], spec.eval.support[0]),
             plans.evaluate(&[], spec.task.query),
         ])
+    }
+
+    /// The file of test tasks, if it lies below the spec's folder: a copy goes into the run folder, at the same place,
+    /// so that the resolved spec there runs as it is.
+    pub fn task_file(&self) -> Result<Option<(PathBuf, Vec<u8>)>> {
+        let inside = |path: &&PathBuf| path.components().all(|part| matches!(part, Component::Normal(_)));
+        let name = self.spec.eval.task_file.as_ref().map(PathBuf::from);
+        let Some(name) = name.as_ref().filter(inside) else { return Ok(None) };
+        let path = self.folder.join(name);
+        let bytes = std::fs::read(&path).map_err(Error::io("read the test tasks (eval.task_file)", &path))?;
+        Ok(Some((name.clone(), bytes)))
     }
 
     pub fn identity(&self) -> Identity {

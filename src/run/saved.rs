@@ -23,6 +23,9 @@ pub fn evaluate(
     let mut learner = experiment.learner(threads)?;
     let mut folder = RunFolder::open(folder)?;
     folder.write_spec(&spec.to_yaml())?;
+    if let Some((name, bytes)) = experiment.task_file()? {
+        folder.write_copy(&name, &bytes)?;
+    }
     folder.begin(experiment.identity(), &learner.task_names(), None)?;
     let mut all = vec![];
     for method in &spec.methods {

@@ -45,6 +45,9 @@ pub fn run(experiment: &Experiment, folder: &Path, options: &Options) -> Result<
     }
     let stop = StopRequest::listen()?;
     folder.write_spec(&experiment.spec.to_yaml())?;
+    if let Some((name, bytes)) = experiment.task_file()? {
+        folder.write_copy(&name, &bytes)?;
+    }
     folder.write_manifest(&experiment.manifest(Status::Running, None, threads))?;
     let mut learner = experiment.learner(threads)?;
     folder.begin(experiment.identity(), &learner.task_names(), checkpoint.as_ref())?;
@@ -162,7 +165,7 @@ impl Session<'_> {
             }
             progress.update(iteration, &metrics);
             if let Some(code) = self.stop.asked() {
-                self.commit(number, &state)?;
+                self.commit(number, Some(&state))?;
                 progress.finish();
                 let message = format!(
                     "stopped at {} {iteration} of {total}; everything is saved in {}, and the same command goes on.",
@@ -172,11 +175,11 @@ impl Session<'_> {
                 return Err(Error::Stopped { code, message });
             }
             if self.committed.elapsed() >= self.checkpoint_every && iteration < total {
-                self.commit(number, &state)?;
+                self.commit(number, Some(&state))?;
             }
         }
         progress.finish();
-        self.commit(number, &state)
+        self.commit(number + 1, None)
     }
 
     fn evaluate(&mut self, learner: &mut dyn Learner, state: &State, progress: &Progress) -> Result<()> {
@@ -208,7 +211,7 @@ impl Session<'_> {
         self.folder.write_summary(&summary(self.spec, &self.rows))
     }
 
-    fn commit(&mut self, number: usize, state: &State) -> Result<()> {
+    fn commit(&mut self, number: usize, state: Option<&State>) -> Result<()> {
         self.folder.commit(&self.stamp, pack(number, state))?;
         self.committed = Instant::now();
         Ok(())
@@ -268,29 +271,34 @@ pub fn summary(spec: &Spec, rows: &[EvalRow]) -> Vec<SummaryRow> {
     })
 }
 
-fn pack(number: usize, state: &State) -> BTreeMap<String, Vec<u8>> {
+/// `number`: the method to go on with; without a state it has yet to start.
+fn pack(number: usize, state: Option<&State>) -> BTreeMap<String, Vec<u8>> {
     let mut packer = Packer::new();
-    packer.u64(number as u64).u64(state.iteration).u64(state.tasks_seen).u64(state.env_steps);
-    packer.f32s(&state.theta).bytes(&state.optimizer);
+    packer.u64(number as u64).u64(u64::from(state.is_some()));
+    if let Some(state) = state {
+        packer.u64(state.iteration).u64(state.tasks_seen).u64(state.env_steps);
+        packer.f32s(&state.theta).bytes(&state.optimizer);
+    }
     BTreeMap::from([("state".to_string(), packer.finish())])
 }
 
-/// Number of the method to go on with, and its state unless it has to start.
+/// Undoes [`pack`].
 fn unpack(checkpoint: &Checkpoint, methods: &[Method]) -> Result<(usize, Option<State>)> {
     let damaged =
         || Error::Input("the checkpoint was written by another version of mamlx; use --fresh".into());
     let bytes = checkpoint.progress.get("state").ok_or_else(damaged)?;
     let mut unpacker = Unpacker::new(bytes);
-    let mut read = || -> std::result::Result<(usize, State), crate::record::Short> {
+    let mut read = || -> std::result::Result<(usize, Option<State>), crate::record::Short> {
         let number = unpacker.u64()? as usize;
+        if unpacker.u64()? == 0 {
+            return Ok((number, None));
+        }
         let (iteration, tasks_seen, env_steps) = (unpacker.u64()?, unpacker.u64()?, unpacker.u64()?);
         let (theta, optimizer) = (unpacker.f32s()?, unpacker.bytes()?.to_vec());
         let method = methods.get(number).copied().unwrap_or(Method::Maml);
-        Ok((number, State { method, iteration, theta, optimizer, tasks_seen, env_steps }))
+        Ok((number, Some(State { method, iteration, theta, optimizer, tasks_seen, env_steps })))
     };
     let (number, state) = read().map_err(|_| damaged())?;
-    if number >= methods.len() {
-        return Err(damaged());
-    }
-    Ok((number, Some(state)))
+    let known = if state.is_some() { number < methods.len() } else { number <= methods.len() };
+    if known { Ok((number, state)) } else { Err(damaged()) }
 }

@@ -16,7 +16,8 @@ fn refused(text: &[u8]) -> String {
         report = resolve(text, &[], PluginKind::Tasks).expect_err("hostile text was accepted").to_string();
         best = best.min(start.elapsed());
     }
-    assert!(best < Duration::from_millis(50), "took {best:?}: {}", &report[..report.len().min(300)]);
+    // Milliseconds here; the bound only tells "at once" from "hangs" on a machine that is busy with other things.
+    assert!(best < Duration::from_secs(2), "took {best:?}: {}", &report[..report.len().min(300)]);
     assert!(report.len() < 100_000, "a report of {} bytes", report.len());
     report
 }
