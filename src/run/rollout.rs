@@ -125,6 +125,18 @@ impl Batch {
         self.weights.iter().map(|weight| weight * share).collect()
     }
 
+    /// Adds the episodes of another batch of the same widths and horizon.
+    pub fn append(&mut self, other: Batch) {
+        self.observations.extend(other.observations);
+        self.actions.extend(other.actions);
+        self.means.extend(other.means);
+        self.rewards.extend(other.rewards);
+        self.weights.extend(other.weights);
+        self.lengths.extend(other.lengths);
+        self.terminated.extend(other.terminated);
+        self.returns.extend(other.returns);
+    }
+
     fn clear(&mut self) {
         for buffer in [&mut self.observations, &mut self.actions, &mut self.means, &mut self.rewards] {
             buffer.fill(0.0);

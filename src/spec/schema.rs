@@ -54,6 +54,19 @@ pub struct Task {
     pub query: usize,
     /// Steps per episode; the host's time limit (environments only; null otherwise).
     pub horizon: Option<usize>,
+    /// How many trajectories a batch of `support` or `query` has (environments only).
+    pub sampling: Sampling,
+}
+
+/// When a batch of trajectories is complete. The two agree where episodes never end before the horizon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sampling {
+    /// After exactly as many trajectories as asked for.
+    Episodes,
+    /// After that many times the horizon in time steps, with more trajectories where some ended early: the released
+    /// sampler counts steps.
+    Steps,
 }
 
 /// The value of a plugin parameter.

@@ -105,7 +105,8 @@ fn task(mut block: Block<'_>, table: Option<&ParamTable>) -> Task {
     let support = block.field("support").count(POINTS, None);
     let query = block.field("query").count(POINTS, Some(support));
     let horizon = block.field("horizon").given().map(|field| field.count(1..=1_000_000, Some(1)));
-    Task { plugin: plugin.unwrap_or_default(), params, support, query, horizon }
+    let sampling = block.field("sampling").word(Sampling::Episodes);
+    Task { plugin: plugin.unwrap_or_default(), params, support, query, horizon, sampling }
 }
 
 /// The plugin's name, where it is one.

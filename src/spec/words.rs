@@ -1,6 +1,6 @@
 //! The words that a spec may use where it has a choice, each table in the order in which help lists it.
 
-use super::schema::{Activation, Device, Loss, Method, Metric, Order, Reduction};
+use super::schema::{Activation, Device, Loss, Method, Metric, Order, Reduction, Sampling};
 
 /// A choice that is written as one word.
 pub trait Word: Copy + PartialEq + 'static {
@@ -56,6 +56,11 @@ impl Word for Reduction {
         &[("mean", Reduction::Mean), ("sum", Reduction::Sum), ("sum_over_shot", Reduction::SumOverShot)];
 }
 
+impl Word for Sampling {
+    const TABLE: &'static [(&'static str, Sampling)] =
+        &[("episodes", Sampling::Episodes), ("steps", Sampling::Steps)];
+}
+
 impl Word for Metric {
     const TABLE: &'static [(&'static str, Metric)] =
         &[("loss", Metric::Loss), ("accuracy", Metric::Accuracy), ("return", Metric::Return)];
@@ -87,6 +92,7 @@ mod tests {
         same_as_serde::<Reduction>();
         same_as_serde::<Device>();
         same_as_serde::<Metric>();
+        same_as_serde::<Sampling>();
         assert_eq!(Method::from_word("Maml"), None);
     }
 }

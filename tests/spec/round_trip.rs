@@ -103,6 +103,7 @@ impl Draw {
                 support: 1 + self.below(1000),
                 query: 1 + self.below(1000),
                 horizon: reinforce.then(|| 1 + self.below(1000)),
+                sampling: self.word(),
             },
             model: Model {
                 hidden: (0..self.below(4)).map(|_| 1 + self.below(65536)).collect(),
@@ -174,6 +175,7 @@ fn the_hash_is_stable_and_sees_every_field_but_the_device() {
         "task.params.bodies=8",
         "task.support=11",
         "task.query=11",
+        "task.sampling=steps",
         "model.hidden=[40]",
         "model.activation=tanh",
         "model.init=xavier",

@@ -2,7 +2,7 @@
 
 use super::environment::Environments;
 use super::programs::Programs;
-use super::task::{Bench, Collect, Spent, TaskWork};
+use super::task::{Bench, Collect, Spent, TaskSource, TaskWork};
 use crate::error::{Error, Result};
 use crate::meta::build;
 use crate::nn::Layout;
@@ -12,7 +12,7 @@ use crate::record::row::{EvalRow, TimingRow, TrainRow};
 use crate::run::learner::{Learner, State};
 use crate::run::optimizer::GradientOptimizer;
 use crate::run::reduce::{sum_rows, sum_values};
-use crate::run::rollout::{Draws, Tasks, VectorEnv};
+use crate::run::rollout::{Draws, VectorEnv};
 use crate::run::test_tasks;
 use crate::run::trust_region::TrustRegion;
 use crate::run::workers::Workers;
@@ -32,6 +32,9 @@ pub struct Reinforcement {
     task_names: Vec<String>,
     batch: Vec<TaskWork>,
 }
+
+/// Numbers of the episodes before and after each update start this far apart: more than a batch ever has.
+const EPISODES_APART: u32 = 1 << 24;
 
 /// How a method samples and learns.
 #[derive(Clone, Copy)]
@@ -131,13 +134,12 @@ impl Reinforcement {
         let (spec, horizon, names) = (&self.spec, self.horizon, &self.task_names);
         let programs = &self.programs[&manner.task_input];
         self.workers.each(&mut self.batch, |thread, bench, number, work| {
-            let seed =
-                |episode| seed_at(spec.seed, Purpose::TrainTask, state.iteration, number as u32, episode);
-            let count = if manner.redraw { manner.episodes } else { 1 };
-            let mut tasks = vec![0.0; count * names.len()];
-            for (episode, task) in tasks.chunks_mut(names.len().max(1)).enumerate() {
-                bench.env.instance.sample_task(seed(episode as u32), task)?;
+            let mut task = vec![0.0; names.len()];
+            if !manner.redraw {
+                let seed = seed_at(spec.seed, Purpose::TrainTask, state.iteration, number as u32, 0);
+                bench.env.instance.sample_task(seed, &mut task)?;
             }
+            work.tasks_seen = if manner.redraw { 0 } else { 1 };
             work.env_steps = 0;
             work.steps.truncate(manner.inner_steps + 1);
             work.returns.truncate(manner.inner_steps + 1);
@@ -149,14 +151,15 @@ impl Reinforcement {
                     episodes: if last { manner.episodes } else { spec.task.support },
                     horizon,
                     task_input: manner.task_input,
-                    tasks: if manner.redraw { Tasks::Each(&tasks) } else { Tasks::Same(&tasks) },
+                    sampling: spec.task.sampling,
+                    tasks: if manner.redraw { TaskSource::Redraw } else { TaskSource::One(&task) },
                     draws: Draws {
                         seed: spec.seed,
                         reset: Purpose::TrainReset,
                         action: Purpose::TrainAction,
                         iteration: state.iteration,
                         task: number as u32,
-                        first_episode: (phase * spec.task.support) as u32,
+                        first_episode: phase as u32 * EPISODES_APART,
                     },
                 };
                 let theta = work.thetas[phase].clone();
@@ -164,7 +167,7 @@ impl Reinforcement {
                 if !last {
                     let began = Instant::now();
                     let adapted = work.adapt(programs, thread, phase, &theta, spec.inner.rate as f32);
-                    finite(&adapted, || format!("the adapted parameters of task {number} {:?}", &tasks))?;
+                    finite(&adapted, || format!("the adapted parameters of task {number} {:?}", &task))?;
                     work.thetas.push(adapted);
                     bench.spent.inner += began.elapsed();
                 }
@@ -265,8 +268,7 @@ impl Learner for Reinforcement {
         train.return_post = if phases > 0 { mean_return(phases) } else { None };
         let env_steps: u64 = self.batch.iter().map(|work| work.env_steps).sum();
         state.env_steps += env_steps;
-        state.tasks_seen +=
-            if manner.redraw { (self.batch.len() * manner.episodes) as u64 } else { self.batch.len() as u64 };
+        state.tasks_seen += self.batch.iter().map(|work| work.tasks_seen).sum::<u64>();
         state.iteration += 1;
         let total = began.elapsed();
         *timing = TimingRow {
@@ -303,14 +305,15 @@ impl Learner for Reinforcement {
                         episodes: *episodes,
                         horizon,
                         task_input: manner.task_input,
-                        tasks: Tasks::Same(task),
+                        sampling: spec.task.sampling,
+                        tasks: TaskSource::One(task),
                         draws: Draws {
                             seed: spec.seed,
                             reset: Purpose::EvalReset,
                             action: Purpose::EvalAction,
                             iteration: *episodes as u64,
                             task: number as u32,
-                            first_episode: (step * episodes) as u32,
+                            first_episode: step as u32 * EPISODES_APART,
                         },
                     };
                     work.collect(programs, thread, bench, 0, &theta, how, &spec.outer)?;

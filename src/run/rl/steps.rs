@@ -27,23 +27,23 @@ pub struct Piece<'a> {
 }
 
 impl Steps {
-    /// Takes over a batch and its advantages (`[episodes, horizon]`).
+    /// Takes over the real steps of a batch and their advantages (`[episodes, horizon]`).
     pub fn fill(&mut self, batch: &Batch, advantages: &[f32], rows: usize) {
-        let steps = batch.weights.len();
         self.rows = rows;
-        self.pieces = steps.div_ceil(rows);
+        self.pieces = batch.episodes().real_steps().div_ceil(rows);
         let padded = self.pieces * rows;
         let copy = |to: &mut Vec<f32>, from: &[f32], width: usize| {
             to.clear();
-            to.extend_from_slice(from);
+            batch
+                .episodes()
+                .ranges()
+                .for_each(|r| to.extend_from_slice(&from[r.start * width..r.end * width]));
             to.resize(padded * width, 0.0);
         };
         copy(&mut self.observation, &batch.observations, batch.observation_width);
         copy(&mut self.action, &batch.actions, batch.action_dim);
         copy(&mut self.advantage, advantages, 1);
-        copy(&mut self.weight, &batch.weights, 1);
-        let share = 1.0 / batch.weights.iter().map(|w| f64::from(*w)).sum::<f64>();
-        self.weight.iter_mut().for_each(|w| *w = (f64::from(*w) * share) as f32);
+        copy(&mut self.weight, &batch.mean_weights(), 1);
     }
 
     pub fn pieces(&self) -> usize {

@@ -5,9 +5,10 @@ use super::programs::Programs;
 use super::steps::Steps;
 use crate::error::Result;
 use crate::lower::Kept;
+use crate::random::{Purpose, seed_at};
 use crate::run::baseline::{LinearBaseline, task_advantages};
-use crate::run::rollout::{Batch, Collector, Draws, Tasks};
-use crate::spec::Outer;
+use crate::run::rollout::{Batch, Collector, Draws, Tasks, VectorEnv};
+use crate::spec::{Outer, Sampling};
 use std::time::{Duration, Instant};
 
 /// A thread's own environment and buffers.
@@ -37,6 +38,8 @@ pub struct TaskWork {
     pub returns: Vec<f64>,
     /// Real environment steps taken.
     pub env_steps: u64,
+    /// Tasks that these steps were taken in.
+    pub tasks_seen: u64,
     /// The distribution that sampled the last batch: means of every piece, and its log standard deviation.
     old_means: Vec<Vec<f32>>,
     old_log_std: Vec<f32>,
@@ -60,10 +63,37 @@ impl AsRef<[f32]> for TaskWork {
 pub struct Collect<'a> {
     pub episodes: usize,
     pub horizon: usize,
+    pub sampling: Sampling,
     /// The policy also sees the task (the oracle).
     pub task_input: bool,
-    pub tasks: Tasks<'a>,
+    pub tasks: TaskSource<'a>,
     pub draws: Draws,
+}
+
+/// The tasks of a batch's episodes.
+#[derive(Clone, Copy)]
+pub enum TaskSource<'a> {
+    One(&'a [f32]),
+    /// Every episode draws its own training task.
+    Redraw,
+}
+
+impl Collect<'_> {
+    /// The tasks of `episodes` episodes from number `first` on, `[episodes, task]`.
+    fn tasks(&self, env: &mut Environments, first: u32) -> Result<Vec<f32>> {
+        let mut tasks = vec![0.0; self.episodes * env.task_dim()];
+        for (number, task) in tasks.chunks_mut(env.task_dim().max(1)).enumerate() {
+            let (at, episode) = (&self.draws, first + number as u32);
+            match self.tasks {
+                TaskSource::One(one) => task.copy_from_slice(one),
+                TaskSource::Redraw => {
+                    let seed = seed_at(at.seed, Purpose::TrainTask, at.iteration, at.task, episode);
+                    env.instance.sample_task(seed, task)?;
+                }
+            }
+        }
+        Ok(tasks)
+    }
 }
 
 impl TaskWork {
@@ -80,7 +110,7 @@ impl TaskWork {
     ) -> Result<()> {
         let policy = &programs.policy;
         let (width, actions) = (policy.mlp.widths[0], policy.mlp.widths[policy.mlp.widths.len() - 1]);
-        let mut batch = Batch::new(how.episodes, how.horizon, width, actions);
+        let mut batch = Batch::new(0, how.horizon, width, actions);
         let mut collector = Collector::new(&bench.env, how.episodes, how.task_input);
         let act = &programs.act[&how.episodes];
         let mut scratch = act.scratch(thread);
@@ -97,11 +127,31 @@ impl TaskWork {
             act.program.run(&mut scratch, &[theta, observations], &mut [means, &mut ignored]);
             Ok(())
         };
-        collector.collect(&mut bench.env, decide, &log_std, how.tasks, &how.draws, &mut batch)?;
+        let mut decide = decide;
+        let mut draws = how.draws;
+        loop {
+            let tasks = how.tasks(&mut bench.env, draws.first_episode)?;
+            let mut round = Batch::new(how.episodes, how.horizon, width, actions);
+            collector.collect(
+                &mut bench.env,
+                &mut decide,
+                &log_std,
+                Tasks::Each(&tasks),
+                &draws,
+                &mut round,
+            )?;
+            self.tasks_seen += if matches!(how.tasks, TaskSource::Redraw) { how.episodes as u64 } else { 0 };
+            batch.append(round);
+            let complete = batch.episodes().real_steps() >= how.episodes * how.horizon;
+            if complete || how.sampling == Sampling::Episodes {
+                break;
+            }
+            draws.first_episode += how.episodes as u32;
+        }
         bench.spent.physics += collector.physics;
         bench.spent.policy += collector.policy;
         let began = Instant::now();
-        let mut advantages = vec![0.0; how.episodes * how.horizon];
+        let mut advantages = vec![0.0; batch.weights.len()];
         let mut baseline = LinearBaseline::new(width);
         task_advantages(
             &mut baseline,
