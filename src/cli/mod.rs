@@ -5,6 +5,7 @@ mod eval;
 mod explain;
 mod out;
 mod plugin;
+mod report;
 mod run;
 
 use crate::error::{Error, Result};
@@ -48,6 +49,10 @@ enum Command {
     #[command(after_help = "Examples:\n  mamlx eval results/reference/sinusoid --out /tmp/again\n  \
         mamlx eval results/point_nav/s0-1a2b3c4d --set eval.steps=10 --out /tmp/long")]
     Eval(eval::Eval),
+    /// Results of one run, or of several seeds with an interval over them, beside the published numbers.
+    #[command(after_help = "Examples:\n  mamlx report results/point_nav/s0-1a2b3c4d\n  \
+        mamlx report results/sinusoid/s* --csv > seeds.csv")]
+    Report(report::Report),
     /// List, describe and check plugins.
     #[command(subcommand)]
     Plugin(plugin::Plugin),
@@ -105,6 +110,7 @@ pub fn call(cli: Cli) -> Result<()> {
         Command::Check(command) => command.call(),
         Command::Explain(command) => command.call(),
         Command::Eval(command) => command.call(),
+        Command::Report(command) => command.call(),
         Command::Plugin(command) => command.call(),
     }
 }

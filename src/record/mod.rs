@@ -15,6 +15,7 @@
 //! | `manifest` | `run.json` |
 //! | `weights` | `weights.safetensors` |
 //! | `stats` | values → mean and 95 % interval |
+//! | `seeds` | rows of several `summary.csv` → one summary over seeds |
 //! | `summary` | rows of `eval.csv` → rows of `summary.csv` |
 //! | `curves` | rows of `summary.csv` → the closing table and the pictures |
 //! | `picture` | curves → SVG |
@@ -37,6 +38,7 @@ pub mod picture;
 pub mod progress;
 pub mod read;
 pub mod row;
+pub mod seeds;
 pub mod stats;
 pub mod summary;
 pub mod table;

@@ -1,6 +1,8 @@
 //! A CSV of ours → typed rows: for summaries over earlier evaluations, pictures and comparisons.
 
-use super::row::{EVAL_HEADER, EvalRow, Identity, TASK_PREFIX, TRAIN_HEADER, TrainRow};
+use super::row::{
+    EVAL_HEADER, EvalRow, Identity, Metric, SUMMARY_HEADER, SummaryRow, TASK_PREFIX, TRAIN_HEADER, TrainRow,
+};
 use crate::error::{Error, Result};
 use std::path::Path;
 use std::str::FromStr;
@@ -46,6 +48,33 @@ pub fn read_eval(path: &Path) -> Result<EvalTable> {
         });
     }
     Ok(EvalTable { identity, task_names, rows })
+}
+
+/// Reads a `summary.csv`. Errors as for [`read_eval`].
+pub fn read_summary(path: &Path) -> Result<Vec<SummaryRow>> {
+    let (header, records) = read_records(path, &SUMMARY_HEADER)?;
+    let mut rows = Vec::with_capacity(records.len());
+    for record in &records {
+        let mut cells = Cells { path, header: &header, record, at: 0 };
+        rows.push(SummaryRow {
+            iteration: cells.required()?,
+            method: cells.required()?,
+            split: cells.required()?,
+            support: cells.required()?,
+            inner_step: cells.required()?,
+            metric: {
+                let name = cells.next().to_string();
+                Metric::ALL.into_iter().find(|metric| metric.name() == name).ok_or_else(|| cells.wrong())?
+            },
+            mean: cells.required()?,
+            ci95_low: cells.optional()?,
+            ci95_high: cells.optional()?,
+            tasks: cells.required()?,
+            versus: cells.optional()?,
+            published: cells.optional()?,
+        });
+    }
+    Ok(rows)
 }
 
 /// Reads a `train.csv`. Errors as for [`read_eval`].
