@@ -47,6 +47,16 @@ pub trait Lanes: Copy {
     /// The sum of all lanes, in one fixed order.
     unsafe fn total(self) -> f32;
 
+    /// Writes a square of 8 by 8 floats with rows and columns exchanged; rows lie `from_row` and `to_row` floats apart.
+    #[inline(always)]
+    unsafe fn transpose_8(from: *const f32, from_row: usize, to: *mut f32, to_row: usize) {
+        for i in 0..8 {
+            for j in 0..8 {
+                *to.add(j * to_row + i) = *from.add(i * from_row + j);
+            }
+        }
+    }
+
     #[inline(always)]
     unsafe fn bits(x: u32) -> Self {
         Self::splat(f32::from_bits(x))
@@ -225,6 +235,32 @@ mod x86 {
         _mm256_loadu_si256(FIRST.as_ptr().add(8 - n).cast())
     }
 
+    /// Pairs, then quadruples, then halves of the rows change places.
+    #[inline(always)]
+    unsafe fn transpose_8(from: *const f32, from_row: usize, to: *mut f32, to_row: usize) {
+        let row = |i: usize| _mm256_loadu_ps(from.add(i * from_row));
+        let pairs = |i: usize| {
+            let (x, y) = (row(i), row(i + 1));
+            [_mm256_unpacklo_ps(x, y), _mm256_unpackhi_ps(x, y)]
+        };
+        let fours = |i: usize| {
+            let ([a, b], [c, d]) = (pairs(i), pairs(i + 2));
+            [
+                _mm256_shuffle_ps::<0x44>(a, c),
+                _mm256_shuffle_ps::<0xee>(a, c),
+                _mm256_shuffle_ps::<0x44>(b, d),
+                _mm256_shuffle_ps::<0xee>(b, d),
+            ]
+        };
+        let (top, bottom) = (fours(0), fours(4));
+        for i in 0..4 {
+            let low = _mm256_permute2f128_ps::<0x20>(top[i], bottom[i]);
+            let high = _mm256_permute2f128_ps::<0x31>(top[i], bottom[i]);
+            _mm256_storeu_ps(to.add(i * to_row), low);
+            _mm256_storeu_ps(to.add((i + 4) * to_row), high);
+        }
+    }
+
     impl Lanes for Avx2 {
         const WIDTH: usize = 8;
         type Mask = __m256;
@@ -322,6 +358,10 @@ mod x86 {
             let four = _mm_add_ps(_mm256_castps256_ps128(self.0), _mm256_extractf128_ps::<1>(self.0));
             let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
             _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps::<1>(two, two)))
+        }
+        #[inline(always)]
+        unsafe fn transpose_8(from: *const f32, from_row: usize, to: *mut f32, to_row: usize) {
+            transpose_8(from, from_row, to, to_row);
         }
     }
 
@@ -429,6 +469,10 @@ mod x86 {
         unsafe fn total(self) -> f32 {
             let high = _mm512_extractf32x8_ps::<1>(self.0);
             Avx2(_mm256_add_ps(_mm512_castps512_ps256(self.0), high)).total()
+        }
+        #[inline(always)]
+        unsafe fn transpose_8(from: *const f32, from_row: usize, to: *mut f32, to_row: usize) {
+            transpose_8(from, from_row, to, to_row);
         }
     }
 }

@@ -245,7 +245,7 @@ impl Scheduler<'_> {
             |axis: usize| Batch { length: step.shape[axis], a: of_a.strides[axis], b: of_b.strides[axis] };
         let batches: Vec<Batch> = (0..rank - 2).filter(|axis| step.shape[*axis] != 1).map(batch).collect();
         let to = Address { base: at as u32, offset: 0 };
-        let product = Product { m, n, k, a, b, to, batches };
+        let product = Product { m, n, k, a, b, to, add: false, batches };
         if product.flops() == 0 {
             self.fill(at, step.shape.size());
         } else {
