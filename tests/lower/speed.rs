@@ -3,7 +3,7 @@
 
 use super::learners::data;
 use super::{room, single, slices};
-use mamlx::graph::{Plan, Port, Tape};
+use mamlx::graph::{Plan, Port, Tape, Var};
 use mamlx::lower::{Program, lower};
 use mamlx::meta::supervised::Learner;
 use mamlx::nn::{Activation, Mlp, Policy};
@@ -119,6 +119,18 @@ fn product(m: usize, k: usize, n: usize, transpose_a: bool, transpose_b: bool) -
     Plan::new("product", tape, inputs, vec![output])
 }
 
+/// One map over [n, m] with a bias row.
+fn map(n: usize, m: usize, body: impl for<'t> Fn(Var<'t>, Var<'t>) -> Vec<Var<'t>>) -> Plan {
+    let tape = Tape::new();
+    let (inputs, outputs) = {
+        let (x, b) = (tape.input(&[n, m]), tape.input(&[m]));
+        let ys = body(x, b);
+        let outputs = ys.into_iter().map(|y| Port::single("y", y)).collect();
+        (vec![Port::single("x", x), Port::single("b", b)], outputs)
+    };
+    Plan::new("map", tape, inputs, outputs)
+}
+
 fn policy(activation: Activation) -> Policy {
     Policy { mlp: Mlp::new(20, &[100, 100], 6, activation), init_std: 1.0, min_std: 1e-6 }
 }
@@ -141,6 +153,24 @@ fn speed() {
         for (ta, tb) in [(false, false), (false, true), (true, false)] {
             measure(&format!("product {m} {k} {n} {ta} {tb}"), || product(m, k, n, ta, tb), peak);
         }
+    }
+    for (n, m) in [(500, 100), (500, 6)] {
+        let name = |what: &str| format!("map {what} {n} {m}");
+        measure(&name("x + b"), || map(n, m, |x, b| vec![x + b]), peak);
+        measure(&name("tanh x"), || map(n, m, |x, _| vec![x.tanh()]), peak);
+        measure(&name("exp x"), || map(n, m, |x, _| vec![x.exp()]), peak);
+        measure(&name("x + b, tanh"), || map(n, m, |x, b| vec![(x + b).tanh()]), peak);
+        measure(
+            &name("x - x x x, column sums"),
+            || {
+                map(n, m, |x, _| {
+                    let y = x - x * x * x;
+                    vec![y, y.sum(&[0])]
+                })
+            },
+            peak,
+        );
+        measure(&name("row sums"), || map(n, m, |x, _| vec![x.sum(&[1])]), peak);
     }
     for steps in [1, 5, 20] {
         measure(&format!("sine, {steps} steps"), || sine(&[40, 40], Activation::Relu, 10, steps), peak);
