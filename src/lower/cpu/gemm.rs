@@ -9,7 +9,7 @@
 
 #![allow(unsafe_op_in_unsafe_fn)]
 
-use super::lanes::Lanes;
+use super::lanes::{Apart, Lanes};
 
 /// A matrix in memory: the next row and the next column lie so many floats on.
 #[derive(Clone, Copy)]
@@ -140,7 +140,8 @@ unsafe fn blocks<L: Lanes>(
             }
             let left = Matrix { start: a.start.add(from * a.column), ..a };
             let fresh = pass == 0 && !add;
-            let tail = columns % L::WIDTH;
+            // The floats of the last register, from 1 up to all of them.
+            let tail = columns - (width - 1) * L::WIDTH;
             let result = to.add(column);
             match width {
                 1 => panel_of::<L, 1, 8>([m, inner], left, right, right_row, result, n, tail, fresh),
@@ -178,12 +179,17 @@ unsafe fn panel_of<L: Lanes, const V: usize, const ROWS: usize>(
         let to = to.add(row * to_row);
         macro_rules! rows {
             ($($r:literal)*) => {
-                match (rows, tail == 0) {
-                    $(
-                        ($r, true) => block::<L, V, $r, false>(k, a, b, b_row, to, to_row, 0, fresh),
-                        ($r, false) => block::<L, V, $r, true>(k, a, b, b_row, to, to_row, tail, fresh),
-                    )*
-                    _ => {}
+                // Where masks cost nothing the blocks exist only once, with a mask.
+                if L::MASKS || tail < L::WIDTH {
+                    match rows {
+                        $($r => L::apart(Block::<V, $r, true> { k, a, b, b_row, to, to_row, tail, fresh }),)*
+                        _ => {}
+                    }
+                } else {
+                    match rows {
+                        $($r => L::apart(Block::<V, $r, false> { k, a, b, b_row, to, to_row, tail, fresh }),)*
+                        _ => {}
+                    }
                 }
             };
         }
@@ -198,9 +204,7 @@ unsafe fn panel_of<L: Lanes, const V: usize, const ROWS: usize>(
 }
 
 /// R rows by V registers of the result. With `TAIL` the last register has only `tail` floats.
-#[inline(always)]
-#[allow(clippy::too_many_arguments)]
-unsafe fn block<L: Lanes, const V: usize, const R: usize, const TAIL: bool>(
+struct Block<const V: usize, const R: usize, const TAIL: bool> {
     k: usize,
     a: Matrix,
     b: *const f32,
@@ -209,34 +213,40 @@ unsafe fn block<L: Lanes, const V: usize, const R: usize, const TAIL: bool>(
     to_row: usize,
     tail: usize,
     fresh: bool,
-) {
-    let last = |v: usize| TAIL && v + 1 == V;
-    let mut sums = [[L::splat(0.0); V]; R];
-    let (mut left, mut right) = (a.start, b);
-    for _ in 0..k {
-        let mut row = [L::splat(0.0); V];
-        for (v, x) in row.iter_mut().enumerate() {
-            let from = right.add(v * L::WIDTH);
-            *x = if last(v) { L::load_first(from, tail) } else { L::load(from) };
-        }
-        for (r, sums) in sums.iter_mut().enumerate() {
-            let x = L::splat(*left.add(r * a.row));
-            for (sum, y) in sums.iter_mut().zip(row) {
-                *sum = x.mul_add(y, *sum);
+}
+
+impl<const V: usize, const R: usize, const TAIL: bool> Apart for Block<V, R, TAIL> {
+    #[inline(always)]
+    unsafe fn run<L: Lanes>(self) {
+        let Block { k, a, b, b_row, to, to_row, tail, fresh } = self;
+        let last = |v: usize| TAIL && v + 1 == V;
+        let mut sums = [[L::splat(0.0); V]; R];
+        let (mut left, mut right) = (a.start, b);
+        for _ in 0..k {
+            let mut row = [L::splat(0.0); V];
+            for (v, x) in row.iter_mut().enumerate() {
+                let from = right.add(v * L::WIDTH);
+                *x = if last(v) { L::load_first(from, tail) } else { L::load(from) };
             }
+            for (r, sums) in sums.iter_mut().enumerate() {
+                let x = L::splat(*left.add(r * a.row));
+                for (sum, y) in sums.iter_mut().zip(row) {
+                    *sum = x.mul_add(y, *sum);
+                }
+            }
+            left = left.add(a.column);
+            right = right.add(b_row);
         }
-        left = left.add(a.column);
-        right = right.add(b_row);
-    }
-    for (r, sums) in sums.iter().enumerate() {
-        for (v, sum) in sums.iter().enumerate() {
-            let to = to.add(r * to_row + v * L::WIDTH);
-            if last(v) {
-                let sum = if fresh { *sum } else { sum.add(L::load_first(to, tail)) };
-                sum.store_first(to, tail);
-            } else {
-                let sum = if fresh { *sum } else { sum.add(L::load(to)) };
-                sum.store(to);
+        for (r, sums) in sums.iter().enumerate() {
+            for (v, sum) in sums.iter().enumerate() {
+                let to = to.add(r * to_row + v * L::WIDTH);
+                if last(v) {
+                    let sum = if fresh { *sum } else { sum.add(L::load_first(to, tail)) };
+                    sum.store_first(to, tail);
+                } else {
+                    let sum = if fresh { *sum } else { sum.add(L::load(to)) };
+                    sum.store(to);
+                }
             }
         }
     }

@@ -8,14 +8,25 @@
 
 #![allow(clippy::missing_safety_doc, unsafe_op_in_unsafe_fn)]
 
+/// Work that is compiled as a function of its own instead of into its caller. What is inlined everywhere makes
+/// functions so large that compiling them takes minutes.
+pub trait Apart {
+    unsafe fn run<L: Lanes>(self);
+}
+
 pub trait Lanes: Copy {
     const WIDTH: usize;
+    /// Whether loading and storing a part of a register costs no more than the whole.
+    const MASKS: bool;
     type Mask: Copy;
+
+    /// Runs the work in a function that has the instruction set switched on.
+    unsafe fn apart<W: Apart>(work: W);
 
     unsafe fn splat(x: f32) -> Self;
     unsafe fn load(from: *const f32) -> Self;
     unsafe fn store(self, to: *mut f32);
-    /// The first `n` floats, zeros after them; `n` is below the width.
+    /// The first `n` floats, zeros after them; `n` is at most the width.
     unsafe fn load_first(from: *const f32, n: usize) -> Self;
     unsafe fn store_first(self, to: *mut f32, n: usize);
 
@@ -105,7 +116,13 @@ fn fused(a: f32, b: f32, c: f32) -> f32 {
 
 impl Lanes for Portable {
     const WIDTH: usize = 8;
+    const MASKS: bool = false;
     type Mask = [bool; 8];
+
+    #[inline(never)]
+    unsafe fn apart<W: Apart>(work: W) {
+        work.run::<Self>();
+    }
 
     #[inline(always)]
     unsafe fn splat(x: f32) -> Self {
@@ -221,7 +238,7 @@ pub use x86::{Avx2, Avx512};
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::Lanes;
+    use super::{Apart, Lanes};
     use std::arch::x86_64::*;
 
     #[derive(Clone, Copy)]
@@ -263,7 +280,18 @@ mod x86 {
 
     impl Lanes for Avx2 {
         const WIDTH: usize = 8;
+        const MASKS: bool = true;
         type Mask = __m256;
+
+        #[inline(always)]
+        unsafe fn apart<W: Apart>(work: W) {
+            #[inline(never)]
+            #[target_feature(enable = "avx2,fma")]
+            unsafe fn inner<W: Apart>(work: W) {
+                work.run::<Avx2>();
+            }
+            inner(work);
+        }
 
         #[inline(always)]
         unsafe fn splat(x: f32) -> Self {
@@ -375,7 +403,18 @@ mod x86 {
 
     impl Lanes for Avx512 {
         const WIDTH: usize = 16;
+        const MASKS: bool = true;
         type Mask = __mmask16;
+
+        #[inline(always)]
+        unsafe fn apart<W: Apart>(work: W) {
+            #[inline(never)]
+            #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx2,fma")]
+            unsafe fn inner<W: Apart>(work: W) {
+                work.run::<Avx512>();
+            }
+            inner(work);
+        }
 
         #[inline(always)]
         unsafe fn splat(x: f32) -> Self {
