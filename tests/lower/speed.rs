@@ -1,8 +1,9 @@
 //! Not a promise but a measurement: `cargo test --release lower::speed -- --ignored --nocapture`.
+//! `ONLY=fisher` restricts it to the cases with that in their name, `DESCRIBE=fisher` prints their kernels.
 
 use super::learners::data;
 use super::{room, single, slices};
-use mamlx::graph::Plan;
+use mamlx::graph::{Plan, Port, Tape, Var};
 use mamlx::lower::{Program, lower};
 use mamlx::meta::supervised::Learner;
 use mamlx::nn::{Activation, Mlp, Policy};
@@ -65,6 +66,9 @@ fn peak() -> f64 {
 }
 
 fn measure(name: &str, plan: impl Fn() -> Plan, peak: f64) {
+    if std::env::var("ONLY").is_ok_and(|wanted| !name.contains(&wanted)) {
+        return;
+    }
     let inputs = single(&data(&plan()));
     let built = plan();
     let start = Instant::now();
@@ -104,6 +108,29 @@ fn sine(hidden: &[usize], activation: Activation, shot: usize, steps: usize) -> 
     learner.meta_gradient(&[], shot, shot, steps)
 }
 
+fn product(m: usize, k: usize, n: usize, transpose_a: bool, transpose_b: bool) -> Plan {
+    let tape = Tape::new();
+    let (inputs, output) = {
+        let a = tape.input(&if transpose_a { [k, m] } else { [m, k] });
+        let b = tape.input(&if transpose_b { [n, k] } else { [k, n] });
+        let y = a.matmul_with(b, transpose_a, transpose_b);
+        (vec![Port::single("a", a), Port::single("b", b)], Port::single("y", y))
+    };
+    Plan::new("product", tape, inputs, vec![output])
+}
+
+/// One map over [n, m] with a bias row.
+fn map(n: usize, m: usize, body: impl for<'t> Fn(Var<'t>, Var<'t>) -> Vec<Var<'t>>) -> Plan {
+    let tape = Tape::new();
+    let (inputs, outputs) = {
+        let (x, b) = (tape.input(&[n, m]), tape.input(&[m]));
+        let ys = body(x, b);
+        let outputs = ys.into_iter().map(|y| Port::single("y", y)).collect();
+        (vec![Port::single("x", x), Port::single("b", b)], outputs)
+    };
+    Plan::new("map", tape, inputs, outputs)
+}
+
 fn policy(activation: Activation) -> Policy {
     Policy { mlp: Mlp::new(20, &[100, 100], 6, activation), init_std: 1.0, min_std: 1e-6 }
 }
@@ -113,6 +140,38 @@ fn policy(activation: Activation) -> Policy {
 fn speed() {
     let peak = peak();
     println!("768^3 product: {:.1} GFLOP/s", peak / 1e9);
+    for (m, k, n) in [
+        (10, 40, 40),
+        (500, 20, 100),
+        (500, 100, 100),
+        (100, 500, 100),
+        (500, 100, 6),
+        (100, 500, 6),
+        (500, 6, 100),
+        (768, 768, 768),
+    ] {
+        for (ta, tb) in [(false, false), (false, true), (true, false)] {
+            measure(&format!("product {m} {k} {n} {ta} {tb}"), || product(m, k, n, ta, tb), peak);
+        }
+    }
+    for (n, m) in [(500, 100), (500, 6)] {
+        let name = |what: &str| format!("map {what} {n} {m}");
+        measure(&name("x + b"), || map(n, m, |x, b| vec![x + b]), peak);
+        measure(&name("tanh x"), || map(n, m, |x, _| vec![x.tanh()]), peak);
+        measure(&name("exp x"), || map(n, m, |x, _| vec![x.exp()]), peak);
+        measure(&name("x + b, tanh"), || map(n, m, |x, b| vec![(x + b).tanh()]), peak);
+        measure(
+            &name("x - x x x, column sums"),
+            || {
+                map(n, m, |x, _| {
+                    let y = x - x * x * x;
+                    vec![y, y.sum(&[0])]
+                })
+            },
+            peak,
+        );
+        measure(&name("row sums"), || map(n, m, |x, _| vec![x.sum(&[1])]), peak);
+    }
     for steps in [1, 5, 20] {
         measure(&format!("sine, {steps} steps"), || sine(&[40, 40], Activation::Relu, 10, steps), peak);
     }

@@ -76,11 +76,12 @@ impl Kernel {
         }
     }
 
-    /// Floats of tile registers that the kernel needs at the start of the scratch memory.
+    /// Floats for tile registers or packed operands that the kernel needs at the start of the scratch memory.
     pub fn register_floats(&self) -> usize {
         match self {
             Kernel::Map(map) => map.register_floats(),
-            _ => 0,
+            Kernel::Product(product) => product.register_floats(),
+            Kernel::Rows(_) | Kernel::Fill(_) => 0,
         }
     }
 

@@ -8,14 +8,25 @@
 
 #![allow(clippy::missing_safety_doc, unsafe_op_in_unsafe_fn)]
 
+/// Work that is compiled as a function of its own instead of into its caller. What is inlined everywhere makes
+/// functions so large that compiling them takes minutes.
+pub trait Apart {
+    unsafe fn run<L: Lanes>(self);
+}
+
 pub trait Lanes: Copy {
     const WIDTH: usize;
+    /// Whether loading and storing a part of a register costs no more than the whole.
+    const MASKS: bool;
     type Mask: Copy;
+
+    /// Runs the work in a function that has the instruction set switched on.
+    unsafe fn apart<W: Apart>(work: W);
 
     unsafe fn splat(x: f32) -> Self;
     unsafe fn load(from: *const f32) -> Self;
     unsafe fn store(self, to: *mut f32);
-    /// The first `n` floats, zeros after them; `n` is below the width.
+    /// The first `n` floats, zeros after them; `n` is at most the width.
     unsafe fn load_first(from: *const f32, n: usize) -> Self;
     unsafe fn store_first(self, to: *mut f32, n: usize);
 
@@ -46,6 +57,16 @@ pub trait Lanes: Copy {
 
     /// The sum of all lanes, in one fixed order.
     unsafe fn total(self) -> f32;
+
+    /// Writes a square of 8 by 8 floats with rows and columns exchanged; rows lie `from_row` and `to_row` floats apart.
+    #[inline(always)]
+    unsafe fn transpose_8(from: *const f32, from_row: usize, to: *mut f32, to_row: usize) {
+        for i in 0..8 {
+            for j in 0..8 {
+                *to.add(j * to_row + i) = *from.add(i * from_row + j);
+            }
+        }
+    }
 
     #[inline(always)]
     unsafe fn bits(x: u32) -> Self {
@@ -95,7 +116,13 @@ fn fused(a: f32, b: f32, c: f32) -> f32 {
 
 impl Lanes for Portable {
     const WIDTH: usize = 8;
+    const MASKS: bool = false;
     type Mask = [bool; 8];
+
+    #[inline(never)]
+    unsafe fn apart<W: Apart>(work: W) {
+        work.run::<Self>();
+    }
 
     #[inline(always)]
     unsafe fn splat(x: f32) -> Self {
@@ -211,7 +238,7 @@ pub use x86::{Avx2, Avx512};
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::Lanes;
+    use super::{Apart, Lanes};
     use std::arch::x86_64::*;
 
     #[derive(Clone, Copy)]
@@ -225,9 +252,46 @@ mod x86 {
         _mm256_loadu_si256(FIRST.as_ptr().add(8 - n).cast())
     }
 
+    /// Pairs, then quadruples, then halves of the rows change places.
+    #[inline(always)]
+    unsafe fn transpose_8(from: *const f32, from_row: usize, to: *mut f32, to_row: usize) {
+        let row = |i: usize| _mm256_loadu_ps(from.add(i * from_row));
+        let pairs = |i: usize| {
+            let (x, y) = (row(i), row(i + 1));
+            [_mm256_unpacklo_ps(x, y), _mm256_unpackhi_ps(x, y)]
+        };
+        let fours = |i: usize| {
+            let ([a, b], [c, d]) = (pairs(i), pairs(i + 2));
+            [
+                _mm256_shuffle_ps::<0x44>(a, c),
+                _mm256_shuffle_ps::<0xee>(a, c),
+                _mm256_shuffle_ps::<0x44>(b, d),
+                _mm256_shuffle_ps::<0xee>(b, d),
+            ]
+        };
+        let (top, bottom) = (fours(0), fours(4));
+        for i in 0..4 {
+            let low = _mm256_permute2f128_ps::<0x20>(top[i], bottom[i]);
+            let high = _mm256_permute2f128_ps::<0x31>(top[i], bottom[i]);
+            _mm256_storeu_ps(to.add(i * to_row), low);
+            _mm256_storeu_ps(to.add((i + 4) * to_row), high);
+        }
+    }
+
     impl Lanes for Avx2 {
         const WIDTH: usize = 8;
+        const MASKS: bool = true;
         type Mask = __m256;
+
+        #[inline(always)]
+        unsafe fn apart<W: Apart>(work: W) {
+            #[inline(never)]
+            #[target_feature(enable = "avx2,fma")]
+            unsafe fn inner<W: Apart>(work: W) {
+                work.run::<Avx2>();
+            }
+            inner(work);
+        }
 
         #[inline(always)]
         unsafe fn splat(x: f32) -> Self {
@@ -323,6 +387,10 @@ mod x86 {
             let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
             _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps::<1>(two, two)))
         }
+        #[inline(always)]
+        unsafe fn transpose_8(from: *const f32, from_row: usize, to: *mut f32, to_row: usize) {
+            transpose_8(from, from_row, to, to_row);
+        }
     }
 
     #[derive(Clone, Copy)]
@@ -335,7 +403,18 @@ mod x86 {
 
     impl Lanes for Avx512 {
         const WIDTH: usize = 16;
+        const MASKS: bool = true;
         type Mask = __mmask16;
+
+        #[inline(always)]
+        unsafe fn apart<W: Apart>(work: W) {
+            #[inline(never)]
+            #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx2,fma")]
+            unsafe fn inner<W: Apart>(work: W) {
+                work.run::<Avx512>();
+            }
+            inner(work);
+        }
 
         #[inline(always)]
         unsafe fn splat(x: f32) -> Self {
@@ -429,6 +508,10 @@ mod x86 {
         unsafe fn total(self) -> f32 {
             let high = _mm512_extractf32x8_ps::<1>(self.0);
             Avx2(_mm256_add_ps(_mm512_castps512_ps256(self.0), high)).total()
+        }
+        #[inline(always)]
+        unsafe fn transpose_8(from: *const f32, from_row: usize, to: *mut f32, to_row: usize) {
+            transpose_8(from, from_row, to, to_row);
         }
     }
 }

@@ -21,6 +21,9 @@ const PI_LOW: f32 = (PI - PI_HIGH as f64 - PI_MIDDLE as f64) as f32;
 /// Adding 1.5 · 2²³ rounds a small float to an integer and leaves that integer in the low bits.
 const ROUND: f32 = 12_582_912.0;
 
+/// (eʳ - 1 - r) / r² for |r| ≤ ln(2) / 2.
+const EXP: [f32; 5] = [0.499_999_94, 0.166_665_21, 0.041_668_389, 0.008_368_716_6, 0.001_381_458_9];
+
 /// Above this, `sin` is left to the standard library.
 const SIN_LIMIT: f32 = 1e4;
 
@@ -44,7 +47,7 @@ pub unsafe fn exp<L: Lanes>(x: L) -> L {
     let n = shifted.sub(L::splat(ROUND));
     let r = n.sub_from(L::splat(LN_2_HIGH), x);
     let r = n.sub_from(L::splat(LN_2_LOW), r);
-    let p = polynomial(r, [0.499_999_94, 0.166_665_21, 0.041_668_389, 0.008_368_716_6, 0.001_381_458_9]);
+    let p = polynomial(r, EXP);
     let y = p.mul_add(r.mul(r), r).add(L::splat(1.0));
     // 2ⁿ in two factors, because n leaves the range of one exponent at both ends.
     let half = n.mul_add(L::splat(0.5), L::splat(ROUND)).sub(L::splat(ROUND));
@@ -97,16 +100,23 @@ pub unsafe fn log<L: Lanes>(x: L) -> L {
 }
 
 /// Relative error below 4e-7, also near 0.
+///
+/// With m = e²ˣ - 1, tanh x = m / (m + 2). For e²ˣ = 2ⁿ (1 + p), m = 2ⁿ p + (2ⁿ - 1), which near 0, where n = 0, is p
+/// itself and loses nothing.
 #[inline(always)]
 pub unsafe fn tanh<L: Lanes>(x: L) -> L {
     let size = x.abs();
-    let z = x.mul(x);
-    let p = polynomial(z, [-0.333_332_81, 0.133_314_43, -0.053_739_738, 0.020_639_17, -0.005_705_090_2]);
-    let near = p.mul(z).mul_add(x, x);
-    let one = L::splat(1.0);
-    let far = one.sub(L::splat(2.0).div(exp(size.add(size)).add(one)));
-    let far = far.or(x.and(L::bits(0x8000_0000)));
-    L::select(size.less(L::splat(0.6)), near, far)
+    let (one, top) = (L::splat(1.0), L::splat(20.0));
+    let twice = size.add(size);
+    // From 9.02 on tanh is 1 in f32; the clamp lets NaN through.
+    let twice = L::select(top.less(twice), top, twice);
+    let n = twice.mul_add(L::splat(std::f32::consts::LOG2_E), L::splat(ROUND)).sub(L::splat(ROUND));
+    let r = n.sub_from(L::splat(LN_2_HIGH), twice);
+    let r = n.sub_from(L::splat(LN_2_LOW), r);
+    let p = polynomial(r, EXP).mul_add(r.mul(r), r);
+    let scale = power_of_two(n);
+    let m = scale.mul_add(p, scale.sub(one));
+    m.div(m.add(L::splat(2.0))).or(x.and(L::bits(0x8000_0000)))
 }
 
 /// Absolute error below 2e-7 up to 1e4; beyond, the standard library's.

@@ -80,11 +80,10 @@ fn outside(draft: &Draft, layout: &Layout, doors: &Doors) -> HashMap<usize, Addr
         places.insert(*step, Address { base: PORTS + *port as u32, offset: *offset });
     }
     let outputs = PORTS + doors.input_ports as u32;
-    let copied = doors.copied(layout);
-    for (number, (step, (port, offset))) in doors.results.iter().enumerate() {
+    let direct = doors.direct(draft, layout);
+    for (number, (_, (port, offset))) in doors.results.iter().enumerate() {
         let at = Address { base: outputs + *port as u32, offset: *offset };
-        let buffer = if copied.contains(&(number, *step)) { draft.steps.len() + number } else { *step };
-        places.insert(buffer, at);
+        places.insert(direct[number].unwrap_or(draft.steps.len() + number), at);
     }
     places
 }

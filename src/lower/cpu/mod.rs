@@ -10,6 +10,7 @@
 
 mod cluster;
 mod fill;
+mod gemm;
 mod isa;
 mod kernel;
 mod lanes;

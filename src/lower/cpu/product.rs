@@ -1,8 +1,11 @@
 //! Batched matrix products of strided operands.
 
-use super::isa::Isa;
+use super::gemm;
+use super::isa::{Isa, dispatch};
 use super::kernel::{Access, Address, Bases};
+use super::lanes::Lanes;
 use std::fmt;
+use std::marker::PhantomData;
 
 /// One side: a matrix at `at`, its next row and column so many floats on.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +24,8 @@ pub struct Product {
     pub a: Side,
     pub b: Side,
     pub to: Address,
+    /// Whether the product is added to what `to` holds.
+    pub add: bool,
     /// Lengths of the batch axes, and how far each steps in a and b.
     pub batches: Vec<Batch>,
 }
@@ -41,43 +46,15 @@ impl Product {
         2 * (self.m * self.n * self.k * self.count()) as u64
     }
 
+    /// Floats that packed operands take at the start of the scratch memory.
+    pub fn register_floats(&self) -> usize {
+        gemm::pack_floats(self.m, self.n, self.k)
+    }
+
     /// # Safety
     /// As [`super::kernel::Kernel::run`].
-    pub unsafe fn run(&self, _isa: Isa, bases: &Bases<'_>) {
-        let (m, n, k) = (self.m, self.n, self.k);
-        for batch in 0..self.count() {
-            let (mut rest, mut a, mut b) = (batch, 0, 0);
-            for axis in self.batches.iter().rev() {
-                a += rest % axis.length * axis.a;
-                b += rest % axis.length * axis.b;
-                rest /= axis.length;
-            }
-            // SAFETY: the addresses are valid for the whole of each operand; the result is a buffer of its own.
-            unsafe {
-                let to = bases.at(self.to).add(batch * m * n);
-                gemm::gemm(
-                    m,
-                    n,
-                    k,
-                    to,
-                    1,
-                    n as isize,
-                    false,
-                    bases.at(self.a.at).add(a).cast_const(),
-                    self.a.column as isize,
-                    self.a.row as isize,
-                    bases.at(self.b.at).add(b).cast_const(),
-                    self.b.column as isize,
-                    self.b.row as isize,
-                    0.0,
-                    1.0,
-                    false,
-                    false,
-                    false,
-                    gemm::Parallelism::None,
-                );
-            }
-        }
+    pub unsafe fn run(&self, isa: Isa, bases: &Bases<'_>) {
+        dispatch!(isa, all_batches, (product: &Product = self, bases: &Bases<'_> = bases));
     }
 
     pub fn addresses(&mut self, visit: &mut dyn FnMut(&mut Address, Access, usize)) {
@@ -98,10 +75,34 @@ impl Product {
     }
 }
 
+/// # Safety
+/// As [`super::kernel::Kernel::run`]; `L`'s instruction set is switched on in the caller.
+#[inline(always)]
+unsafe fn all_batches<L: Lanes>(_: PhantomData<L>, product: &Product, bases: &Bases<'_>) {
+    let Product { m, n, k, a, b, .. } = *product;
+    for batch in 0..product.count() {
+        let (mut rest, mut step_a, mut step_b) = (batch, 0, 0);
+        for axis in product.batches.iter().rev() {
+            step_a += rest % axis.length * axis.a;
+            step_b += rest % axis.length * axis.b;
+            rest /= axis.length;
+        }
+        // SAFETY: the addresses are valid for the whole of each operand, the result is a buffer of its own, and the
+        // start of the scratch memory, base 0, has room for what is packed.
+        unsafe {
+            let a = gemm::Matrix { start: bases.at(a.at).add(step_a), row: a.row, column: a.column };
+            let b = gemm::Matrix { start: bases.at(b.at).add(step_b), row: b.row, column: b.column };
+            let to = bases.at(product.to).add(batch * m * n);
+            gemm::gemm::<L>([m, n, k], a, b, to, product.add, bases.0[0]);
+        }
+    }
+}
+
 impl fmt::Display for Product {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Product { m, n, k, a, b, to, .. } = self;
-        write!(f, "{to} = product {m}x{k} {}({},{}) ", a.at, a.row, a.column)?;
+        let sign = if self.add { "+=" } else { "=" };
+        write!(f, "{to} {sign} product {m}x{k} {}({},{}) ", a.at, a.row, a.column)?;
         write!(f, "by {k}x{n} {}({},{})", b.at, b.row, b.column)?;
         if self.count() == 1 { Ok(()) } else { write!(f, ", {} batches", self.count()) }
     }

@@ -145,6 +145,23 @@ pub unsafe fn scatter<L: Lanes>(
 ) {
     let stride = strides[strides.len() - 1];
     match (meet, stride) {
+        (Meet::Sum, 1) if columns_sum(lengths, strides, start, count) => {
+            let (rows, width) = (lengths[lengths.len() - 2], lengths[lengths.len() - 1]);
+            let outer = &lengths[..lengths.len() - 2];
+            let (mut row, mut done) = (start / width, 0);
+            while done < count {
+                let block = (rows - row % rows).min((count - done) / width);
+                let mut rest = row / rows;
+                let mut offset = 0;
+                for axis in (0..outer.len()).rev() {
+                    offset += rest % outer[axis] * strides[axis];
+                    rest /= outer[axis];
+                }
+                add_rows::<L>(from.add(done), to.add(offset), block, width);
+                row += block;
+                done += block * width;
+            }
+        }
         (Meet::Sum, 0) => each_run(lengths, strides, start, count, |done, offset, length| {
             *to.add(offset) += sum::<L>(from.add(done), length);
         }),
@@ -190,6 +207,42 @@ unsafe fn combine<L: Lanes>(from: *const f32, to: *mut f32, n: usize, f: impl Fn
     }
     if i < n {
         f(L::load_first(from.add(i), n - i), L::load_first(to.add(i), n - i)).store_first(to.add(i), n - i);
+    }
+}
+
+/// Whether a tile is made of whole rows that meet in their columns.
+#[inline(always)]
+fn columns_sum(lengths: &[usize], strides: &[usize], start: usize, count: usize) -> bool {
+    let width = lengths[lengths.len() - 1];
+    lengths.len() >= 2 && strides[lengths.len() - 2] == 0 && start % width == 0 && count % width == 0
+}
+
+/// Adds rows of `width` floats to one, register by register down the rows: the running sums stay in registers.
+#[inline(always)]
+unsafe fn add_rows<L: Lanes>(from: *const f32, to: *mut f32, rows: usize, width: usize) {
+    let mut i = 0;
+    while i < width {
+        let left = width - i;
+        let whole = left >= L::WIDTH;
+        let load = |at: *const f32| if whole { L::load(at) } else { L::load_first(at, left) };
+        let (mut a, mut b) = (load(to.add(i)), L::splat(0.0));
+        let from = from.add(i);
+        let mut row = 0;
+        while row + 2 <= rows {
+            a = a.add(load(from.add(row * width)));
+            b = b.add(load(from.add((row + 1) * width)));
+            row += 2;
+        }
+        if row < rows {
+            a = a.add(load(from.add(row * width)));
+        }
+        let sum = a.add(b);
+        if whole {
+            sum.store(to.add(i));
+        } else {
+            sum.store_first(to.add(i), left);
+        }
+        i += L::WIDTH;
     }
 }
 

@@ -55,19 +55,19 @@ impl Doors {
         Doors { inputs, input_ports: plan.inputs.len(), results, late }
     }
 
-    /// The results that a copy has to write: everything but the first mention of a tensor that a kernel of the
-    /// second stage makes. The number is the position in `results`.
-    pub fn copied(&self, layout: &Layout) -> Vec<(usize, usize)> {
-        let mut direct = Vec::new();
-        let mut copied = Vec::new();
-        for (number, (step, _)) in self.results.iter().enumerate() {
-            if layout.made[*step] && self.late[*step] && !direct.contains(step) {
-                direct.push(*step);
-            } else {
-                copied.push((number, *step));
-            }
+    /// For each result the step whose kernel writes it where it belongs: the first mention of a tensor that a kernel
+    /// of the second stage makes, also under another shape. The others are copied.
+    pub fn direct(&self, draft: &Draft, layout: &Layout) -> Vec<Option<usize>> {
+        let mut direct: Vec<Option<usize>> = Vec::with_capacity(self.results.len());
+        for (step, _) in &self.results {
+            let owner = layout.places[*step].filter(|(owner, view)| {
+                let all = draft.steps[*owner].shape.size() == view.shape.size();
+                all && view.contiguous() && layout.made[*owner] && self.late[*owner]
+            });
+            let owner = owner.map(|(owner, _)| owner).filter(|owner| !direct.contains(&Some(*owner)));
+            direct.push(owner);
         }
-        copied
+        direct
     }
 }
 
@@ -99,12 +99,16 @@ pub fn kernels(draft: &Draft, layout: &Layout, doors: &Doors) -> [Vec<Kernel>; 2
             s.make(at);
         }
     }
-    for (number, step) in doors.copied(layout) {
+    for (number, direct) in doors.direct(draft, layout).into_iter().enumerate() {
+        if direct.is_some() {
+            continue;
+        }
+        let step = doors.results[number].0;
         let shape = draft.steps[step].shape;
         let (buffer, view) = (draft.steps.len() + number, View::whole(shape));
         s.result(Task { step: buffer, source: step, buffer, view, meet: Meet::Store }, &layout.leaves[step]);
     }
-    let results: Vec<usize> = doors.results.iter().map(|(step, _)| *step).collect();
+    let results: Vec<usize> = doors.direct(draft, layout).into_iter().flatten().collect();
     let split = s.first;
     let mut items = drop_unread(s.items, draft.steps.len(), &results).into_iter();
     let build = |item: Item| match item {
@@ -245,7 +249,7 @@ impl Scheduler<'_> {
             |axis: usize| Batch { length: step.shape[axis], a: of_a.strides[axis], b: of_b.strides[axis] };
         let batches: Vec<Batch> = (0..rank - 2).filter(|axis| step.shape[*axis] != 1).map(batch).collect();
         let to = Address { base: at as u32, offset: 0 };
-        let product = Product { m, n, k, a, b, to, batches };
+        let product = Product { m, n, k, a, b, to, add: false, batches };
         if product.flops() == 0 {
             self.fill(at, step.shape.size());
         } else {
