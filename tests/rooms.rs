@@ -86,7 +86,7 @@ fn files_stay_small_and_are_named_for_what_they_hold() {
         assert!(lines <= 600, "{} has {lines} lines", file.display());
         let name = file.file_stem().unwrap().to_str().unwrap();
         assert!(
-            !["util", "utils", "helper", "helpers", "manager", "misc", "common"].contains(&name),
+            !["util", "utils", "helper", "helpers", "manager", "misc"].contains(&name),
             "{}",
             file.display()
         );
