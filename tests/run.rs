@@ -182,10 +182,16 @@ fn signals_stop_a_run_cleanly_and_it_goes_on() {
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path().join("run");
         let out_text = out.to_str().unwrap();
-        let long = [&SINUSOID[..], &["--set", "outer.iterations=1000000"]].concat();
+        // No evaluation before the end: their notes would fill the pipe that nobody reads while the run goes on.
+        let long = [
+            &SINUSOID[..],
+            &["--set", "outer.iterations=1000000", "--set", "eval.every=0", "--set", "outer.log_every=1"],
+        ]
+        .concat();
         let args = [&["run", "experiments/sinusoid.yaml", "--out", out_text], &long[..]].concat();
-        let child = mamlx(&args).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        let mut child = mamlx(&args).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
         while std::fs::metadata(out.join("train.csv")).map_or(0, |m| m.len()) < 2000 {
+            assert!(child.try_wait().unwrap().is_none(), "the run ended by itself");
             std::thread::sleep(Duration::from_millis(5));
         }
         let sent = Command::new("kill").args(["-s", signal, &child.id().to_string()]).status().unwrap();
