@@ -223,6 +223,24 @@ fn trust_region_products_equal_the_dense_hessian_of_the_post_adaptation_divergen
         let error = relative(&product(v), &exact(v));
         assert!(error < 1e-10, "{error:e}");
     }
+    // Central differences of the divergence's gradient, pulled back at the moved parameters: the released products,
+    // here with a step that is small enough to be exact.
+    let forward = policy.act(&[], n);
+    let old = eval(&forward, &[adapted.clone(), later.clone()]);
+    let divergence = policy.divergence_gradient(&[], n);
+    let pulled_back = |start: Vec<f64>| {
+        let g = eval(&gradient, &[&[start.clone()], &support[..]].concat())[0].clone();
+        let moved: Vec<f64> = start.iter().zip(&g).map(|(t, g)| t - ALPHA * g).collect();
+        let given = [moved, later.clone(), weight.clone(), old[0].clone(), old[1].clone()];
+        let d = eval(&divergence, &given)[0].clone();
+        let h = eval(&curvature, &[&[start], &support[..], &[d.clone()]].concat())[0].clone();
+        d.iter().zip(h).map(|(d, h)| d - ALPHA * h).collect::<Vec<f64>>()
+    };
+    let step = 1e-5;
+    let at = |sign: f64| pulled_back(theta.iter().zip(&u).map(|(t, u)| t + sign * step * u).collect());
+    let slope: Vec<f64> = at(1.0).iter().zip(at(-1.0)).map(|(a, b)| (a - b) / (2.0 * step)).collect();
+    let error = relative(&slope, &exact(&u));
+    assert!(error < 1e-7, "{error:e}");
     let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
     let (uv, vu) = (dot(&u, &product(&v)), dot(&v, &product(&u)));
     assert!((uv - vu).abs() < 1e-10 * uv.abs(), "symmetric: {uv} {vu}");

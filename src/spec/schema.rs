@@ -64,9 +64,13 @@ pub struct Task {
 pub enum Sampling {
     /// After exactly as many trajectories as asked for.
     Episodes,
-    /// After that many times the horizon in time steps, with more trajectories where some ended early: the released
-    /// sampler counts steps.
+    /// After that many times the horizon in time steps, with more trajectories where some ended early.
     Steps,
+    /// As the released sampler (maml_rl, vectorized_sampler.py): the trajectories run side by side, each place starts
+    /// the next as soon as one ends, and the batch is complete at the first moment when the trajectories that have
+    /// ended hold that many times the horizon in time steps. What is still running then is dropped, so trajectories
+    /// that end early count for more than their share.
+    Completed,
 }
 
 /// The value of a plugin parameter.
@@ -215,7 +219,19 @@ pub enum Optimizer {
         backtrack_ratio: f64,
         /// … at most this often (released: 15).
         max_backtracks: usize,
+        /// How products with the curvature of the divergence are made.
+        products: Products,
     },
+}
+
+/// How a product of the divergence's Hessian with a vector v is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Products {
+    /// By differentiation, exact to rounding.
+    Exact,
+    /// From the divergence's gradients at θ ± εv with ε = 1/‖θ‖, as the released code does (protocol A.0 row 18).
+    FiniteDifference,
 }
 
 /// Evaluation on held-out tasks.
@@ -231,6 +247,8 @@ pub struct Eval {
     pub steps: usize,
     /// Support sizes to evaluate with (points, or trajectories per update).
     pub support: Vec<usize>,
+    /// As `task.sampling`, for the batches of evaluations.
+    pub sampling: Sampling,
     /// Step size of the first update, by method, one for each entry of `support`.
     /// Methods that are not named use `inner.rate`.
     pub rate: BTreeMap<Method, Vec<f64>>,

@@ -40,7 +40,7 @@ pub(super) fn walk(root: &Node, report: &Report, plugin: Option<(&ParamTable, Pl
     let inner = inner(inner_field.block(), kind);
     let model = model(model_field.block(), inner.loss);
     let outer = outer(top.field("outer").block(), inner.loss);
-    let eval = eval(top.field("eval").block(), task.support);
+    let eval = eval(top.field("eval").block(), task.support, task.sampling);
     let published = published(top.field("published"));
     let device = top.field("device").word(Device::Cpu);
     let spec = Spec { name, seed, methods, task, model, inner, outer, eval, published, device };
@@ -209,6 +209,7 @@ fn optimizer(field: Field<'_>, loss: Loss) -> Optimizer {
             cg_damping: block.field("cg_damping").single(Bounds::from(0.0).to(1000.0), 1e-5),
             backtrack_ratio: block.field("backtrack_ratio").single(POSITIVE.below(1.0), 0.8),
             max_backtracks: block.field("max_backtracks").count(1..=1000, Some(15)),
+            products: block.field("products").word(Products::Exact),
         },
         "sgd" => Optimizer::Sgd { rate: block.field("rate").single(RATE, 1e-3), clip: clip(&mut block) },
         _ => Optimizer::Adam {
@@ -222,8 +223,8 @@ fn optimizer(field: Field<'_>, loss: Loss) -> Optimizer {
 }
 
 /// Defaults: only at the end, 600 sampled tasks, 10 steps (A.1), with the support size of training; the step size
-/// of training, unchanged after the first update.
-fn eval(mut block: Block<'_>, support: usize) -> Eval {
+/// of training, unchanged after the first update; batches sampled as in training.
+fn eval(mut block: Block<'_>, support: usize, sampling: Sampling) -> Eval {
     let every = block.field("every").count(ITERATIONS, Some(0));
     let tasks = block.field("tasks").count(POINTS, Some(600));
     let task_file = block.field("task_file").given().and_then(|field| {
@@ -237,7 +238,8 @@ fn eval(mut block: Block<'_>, support: usize) -> Eval {
     let support = supports(block.field("support"), support);
     let rate = rates(block.field("rate"), support.len());
     let later_rate_factor = block.field("later_rate_factor").single(RATE, 1.0);
-    Eval { every, tasks, task_file, steps, support, rate, later_rate_factor }
+    let sampling = block.field("sampling").word(sampling);
+    Eval { every, tasks, task_file, steps, support, sampling, rate, later_rate_factor }
 }
 
 fn supports(field: Field<'_>, default: usize) -> Vec<usize> {

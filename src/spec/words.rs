@@ -1,6 +1,6 @@
 //! The words that a spec may use where it has a choice, each table in the order in which help lists it.
 
-use super::schema::{Activation, Device, Loss, Method, Metric, Order, Reduction, Sampling};
+use super::schema::{Activation, Device, Loss, Method, Metric, Order, Products, Reduction, Sampling};
 
 /// A choice that is written as one word.
 pub trait Word: Copy + PartialEq + 'static {
@@ -58,7 +58,12 @@ impl Word for Reduction {
 
 impl Word for Sampling {
     const TABLE: &'static [(&'static str, Sampling)] =
-        &[("episodes", Sampling::Episodes), ("steps", Sampling::Steps)];
+        &[("episodes", Sampling::Episodes), ("steps", Sampling::Steps), ("completed", Sampling::Completed)];
+}
+
+impl Word for Products {
+    const TABLE: &'static [(&'static str, Products)] =
+        &[("exact", Products::Exact), ("finite_difference", Products::FiniteDifference)];
 }
 
 impl Word for Metric {
@@ -93,6 +98,7 @@ mod tests {
         same_as_serde::<Device>();
         same_as_serde::<Metric>();
         same_as_serde::<Sampling>();
+        same_as_serde::<Products>();
         assert_eq!(Method::from_word("Maml"), None);
     }
 }

@@ -72,6 +72,7 @@ impl Draw {
                 cg_damping: self.rate(1.0),
                 backtrack_ratio: self.rate(0.9),
                 max_backtracks: 1 + self.below(50),
+                products: [Products::Exact, Products::FiniteDifference][self.below(2)],
             },
         }
     }
@@ -139,6 +140,7 @@ impl Draw {
                 support,
                 rate,
                 later_rate_factor: self.rate(1000.0),
+                sampling: [Sampling::Episodes, Sampling::Steps, Sampling::Completed][self.below(3)],
             },
             published: vec![],
             device: Device::Cpu,
@@ -165,7 +167,7 @@ fn printed_specs_read_back_equal() {
 fn the_hash_is_stable_and_sees_every_field_but_the_device() {
     let spec = resolve(BASE, &[], PluginKind::Tasks).unwrap();
     // A change of this constant renames every run: it must be meant.
-    assert_eq!(spec.run_name(), "s0-6cd2397a");
+    assert_eq!(spec.run_name(), "s0-3cff1d3a");
     assert_eq!(spec.hash().len(), 64);
     let sets = [
         "name=demo2",
@@ -200,6 +202,7 @@ fn the_hash_is_stable_and_sees_every_field_but_the_device() {
         "eval.support=[10, 11]",
         "eval.rate.maml=0.01",
         "eval.later_rate_factor=0.5",
+        "eval.sampling=completed",
     ];
     let mut hashes: Vec<String> =
         sets.iter().map(|set| resolve(BASE, &[set], PluginKind::Tasks).unwrap().hash()).collect();
