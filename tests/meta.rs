@@ -1,5 +1,7 @@
 //! The promise: meta-gradients are exact, in second and first order, for every learner.
 
+pub mod networks;
+
 use crate::graph::numbers;
 use mamlx::graph::eval::evaluate;
 use mamlx::graph::{Plan, Port, Tape, Var, grad};
@@ -11,7 +13,12 @@ const ALPHA: f64 = 0.3;
 
 fn learner(order: Order, loss: Loss, activation: Activation) -> Learner {
     let outputs = if loss == Loss::CrossEntropy { 3 } else { 1 };
-    Learner { model: Mlp::new(2, &[4, 3], outputs, activation), loss, reduction: Reduction::Mean, order }
+    Learner {
+        model: Mlp::new(2, &[4, 3], outputs, activation).into(),
+        loss,
+        reduction: Reduction::Mean,
+        order,
+    }
 }
 
 /// Data for every port of a plan, parameters away from zero.
@@ -101,7 +108,7 @@ fn the_linear_quadratic_case_has_its_closed_form() {
     // ŷ = X w without bias terms in play: with L = |X w − y|² / n, ∇L = 2 Xᵀ(X w − y) / n and the meta-gradient is
     // (I − α 2 XᵀX / n) ∇L_query(w′). Two parameters and a bias of the linear layer make three columns.
     let learner = Learner {
-        model: Mlp::new(2, &[], 1, Activation::Relu),
+        model: Mlp::new(2, &[], 1, Activation::Relu).into(),
         ..learner(Order::Second, Loss::SquaredError, Activation::Relu)
     };
     let plan = learner.meta_gradient(&[], 4, 5, 1);

@@ -1,5 +1,7 @@
 //! The promises: the same bytes for any number of threads and after any kill; saved weights evaluate to the same rows.
 
+mod networks;
+
 use crate::libraries;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};

@@ -5,6 +5,7 @@ mod graph;
 mod libraries;
 mod lower;
 mod meta;
+mod nn;
 mod plugin;
 mod record;
 mod rooms;

@@ -34,6 +34,19 @@ impl Experiment {
             Err(other) => return Err(other),
         };
         let spec = draft.resolve(&plugin.info.params, plugin.info.kind)?;
+        // Whether the layers fit shows only once an instance has said what a point is.
+        if let (PluginKind::Tasks, Some(_)) = (plugin.info.kind, &spec.model.layers) {
+            let spaces = plugin.tasks(&spec.task.params)?.spaces().clone();
+            for method in &spec.methods {
+                let inputs = supervised::inputs(&spaces, *method);
+                let steps = spec.inner.steps;
+                if let Err(misfit) = build::network(&spec.model, &[inputs], spaces.y.len(), steps) {
+                    let (key, message) = (build::key(&spec.model, &misfit), misfit.to_string());
+                    let declared = Some((&plugin.info.params, plugin.info.kind));
+                    return Err(draft.refuse(&key, &message, None, declared).into());
+                }
+            }
+        }
         let folder = path.parent().map_or_else(PathBuf::new, Path::to_path_buf);
         Ok(Experiment { spec, plugin, folder })
     }
@@ -72,7 +85,7 @@ impl Experiment {
             ]);
         }
         let tasks = self.plugin.tasks(params)?;
-        let plans = supervised::plans(spec, Method::Maml, tasks.spaces().x.len(), tasks.spaces().y.len());
+        let plans = supervised::plans(spec, Method::Maml, tasks.spaces().x.len(), tasks.spaces().y.len())?;
         Ok(vec![
             plans.meta_gradient(&[], spec.task.support, spec.task.query, spec.inner.steps),
             plans.adapt(&[], spec.eval.support[0]),

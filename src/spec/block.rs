@@ -150,6 +150,27 @@ impl<'a> Field<'a> {
         found
     }
 
+    /// true or false.
+    pub fn flag(&self, default: bool) -> bool {
+        match self.node.map(|node| (node, node.plain())) {
+            None => default,
+            Some((_, Some(Plain::Bool(value)))) => value,
+            Some((node, _)) => {
+                let word = match &node.kind {
+                    Kind::Scalar { text, .. } => text.to_ascii_lowercase(),
+                    _ => String::new(),
+                };
+                let help = match word.as_str() {
+                    "yes" | "on" | "y" | "1" => Some("write true".into()),
+                    "no" | "off" | "n" | "0" => Some("write false".into()),
+                    _ => None,
+                };
+                self.expected("true or false", help);
+                default
+            }
+        }
+    }
+
     /// One word of a table.
     pub fn word<T: Word>(&self, default: T) -> T {
         if self.node.is_none() {

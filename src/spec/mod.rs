@@ -13,6 +13,7 @@ mod block;
 mod bounds;
 mod diagnostic;
 mod draft;
+mod layers;
 mod nearest;
 mod params;
 mod print;

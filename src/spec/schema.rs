@@ -79,13 +79,18 @@ pub enum ParamValue {
     Text(String),
 }
 
-/// The network: a multilayer perceptron (further kinds arrive with few-shot images).
+/// The network: a multilayer perceptron in its short form, or any row of blocks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Model {
-    /// Widths of the hidden layers.
+    /// Short form: widths of the hidden layers. Empty beside `layers`.
     pub hidden: Vec<usize>,
+    /// Short form: what stands between the layers.
     pub activation: Activation,
+    /// How the weights of linear layers are drawn, where a layer does not say itself.
     pub init: Init,
+    /// The network block by block, in place of the short form.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layers: Option<Vec<Layer>>,
     /// Gaussian policies: initial standard deviation of the actions (released: 1.0).
     pub init_std: f64,
     /// Gaussian policies: floor of the standard deviation (released: 1e-6).
@@ -100,6 +105,87 @@ pub enum Activation {
     Sigmoid,
 }
 
+/// One block of a network. A point is a vector, a sequence (time, width) or an image (height, width, channels).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Layer {
+    /// Convolution of images with a square kernel.
+    Conv {
+        filters: usize,
+        /// Pixels of a side.
+        kernel: usize,
+        stride: usize,
+        padding: Padding,
+        bias: bool,
+        init: Init,
+        /// Whether inner steps adapt it; the outer steps always do.
+        adapted: bool,
+    },
+    /// Normalisation of each channel over the batch.
+    BatchNorm {
+        mode: BatchMode,
+        /// Whether there is a learned scale beside the shift.
+        scale: bool,
+        /// Added to the variance.
+        epsilon: f64,
+        adapted: bool,
+    },
+    /// Normalisation of each point over all its features.
+    LayerNorm {
+        scale: bool,
+        epsilon: f64,
+        adapted: bool,
+    },
+    Relu,
+    Tanh,
+    Sigmoid,
+    /// The largest of each square of so many pixels a side; squares lie side by side.
+    MaxPool {
+        size: usize,
+    },
+    /// Mean over space or time.
+    Mean,
+    /// Everything in one row.
+    Flatten,
+    /// Linear layer with a bias.
+    Linear {
+        /// null: as many outputs as the task asks for.
+        width: Option<usize>,
+        init: Init,
+        adapted: bool,
+    },
+    /// Gated recurrent unit over a sequence, which a vector is too; its last state goes on.
+    Gru {
+        width: usize,
+        init: Init,
+        adapted: bool,
+    },
+}
+
+/// What lies around an image that is convolved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Padding {
+    /// ⌈size / stride⌉ outputs a side, as TensorFlow's SAME.
+    Same,
+    /// Nothing.
+    Valid,
+}
+
+/// Whose mean and variance a batch is normalised with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BatchMode {
+    /// Its own, queries included (released).
+    Transductive,
+    /// Queries are normalised with the moments of the support points.
+    Support,
+    /// Gradient steps use the batch's own, evaluations running averages.
+    Running,
+    /// As running, with averages, shift and scale for each number of inner steps (Antoniou et al. 2019).
+    PerStep,
+}
+
 /// How weights start; biases start at zero.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -108,6 +194,8 @@ pub enum Init {
     TruncatedNormal { std: f64 },
     /// Uniform in ±sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio 2010; the released policies).
     Xavier,
+    /// Normal with standard deviation `std` (released: 1 for the last layer on Omniglot).
+    Normal { std: f64 },
 }
 
 /// Adaptation to one task.

@@ -5,6 +5,7 @@
 
 use super::block::{Block, Field};
 use super::bounds::Bounds;
+use super::layers;
 use super::params::{self, ParamTable, PluginKind};
 use super::report::Report;
 use super::schema::*;
@@ -14,7 +15,7 @@ use std::collections::BTreeMap;
 
 /// Step sizes. A larger one than 1000 is a slip of the keyboard.
 const RATE: Bounds = Bounds::above(0.0).to(1000.0);
-const POSITIVE: Bounds = Bounds::above(0.0);
+pub(super) const POSITIVE: Bounds = Bounds::above(0.0);
 const UNIT: Bounds = Bounds::from(0.0).to(1.0);
 const POINTS: std::ops::RangeInclusive<u64> = 1..=1_000_000;
 const ITERATIONS: std::ops::RangeInclusive<u64> = 0..=1_000_000_000;
@@ -138,7 +139,9 @@ fn model(mut block: Block<'_>, loss: Loss) -> Model {
         Loss::Reinforce => (100, Init::Xavier),
         Loss::SquaredError | Loss::CrossEntropy => (40, Init::TruncatedNormal { std: 0.01 }),
     };
+    let layers = block.field("layers").given();
     let hidden = match block.field("hidden").items() {
+        None if layers.is_some() => vec![],
         None => vec![width, width],
         Some(items) => {
             if let Some(item) = items.get(64) {
@@ -151,16 +154,23 @@ fn model(mut block: Block<'_>, loss: Loss) -> Model {
     let init = init_of(block.field("init"), init);
     let init_std = block.field("init_std").single(POSITIVE.to(1000.0), 1.0);
     let min_std = block.field("min_std").single(POSITIVE.to(1000.0), 1e-6);
-    Model { hidden, activation, init, init_std, min_std }
+    let layers = layers.map(|field| layers::layers(field, init));
+    Model { hidden, activation, init, layers, init_std, min_std }
 }
 
-fn init_of(field: Field<'_>, default: Init) -> Init {
+/// Defaults of the deviations: the released code's.
+pub(super) fn init_of(field: Field<'_>, default: Init) -> Init {
+    if field.node.is_none() {
+        return default;
+    }
     let word = match default {
         Init::TruncatedNormal { .. } => "truncated_normal",
         Init::Xavier => "xavier",
+        Init::Normal { .. } => "normal",
     };
-    match field.tagged(&["truncated_normal", "xavier"], word) {
+    match field.tagged(&["truncated_normal", "xavier", "normal"], word) {
         ("xavier", _) => Init::Xavier,
+        ("normal", mut block) => Init::Normal { std: block.field("std").single(POSITIVE.to(1000.0), 1.0) },
         (_, mut block) => Init::TruncatedNormal { std: block.field("std").single(POSITIVE.to(1000.0), 0.01) },
     }
 }

@@ -1,6 +1,8 @@
 //! The words that a spec may use where it has a choice, each table in the order in which help lists it.
 
-use super::schema::{Activation, Device, Loss, Method, Metric, Order, Reduction, Sampling};
+use super::schema::{
+    Activation, BatchMode, Device, Loss, Method, Metric, Order, Padding, Reduction, Sampling,
+};
 
 /// A choice that is written as one word.
 pub trait Word: Copy + PartialEq + 'static {
@@ -37,6 +39,19 @@ impl Word for Method {
 impl Word for Activation {
     const TABLE: &'static [(&'static str, Activation)] =
         &[("relu", Activation::Relu), ("tanh", Activation::Tanh), ("sigmoid", Activation::Sigmoid)];
+}
+
+impl Word for Padding {
+    const TABLE: &'static [(&'static str, Padding)] = &[("same", Padding::Same), ("valid", Padding::Valid)];
+}
+
+impl Word for BatchMode {
+    const TABLE: &'static [(&'static str, BatchMode)] = &[
+        ("transductive", BatchMode::Transductive),
+        ("support", BatchMode::Support),
+        ("running", BatchMode::Running),
+        ("per_step", BatchMode::PerStep),
+    ];
 }
 
 impl Word for Order {
@@ -93,6 +108,8 @@ mod tests {
         same_as_serde::<Device>();
         same_as_serde::<Metric>();
         same_as_serde::<Sampling>();
+        same_as_serde::<Padding>();
+        same_as_serde::<BatchMode>();
         assert_eq!(Method::from_word("Maml"), None);
     }
 }
