@@ -81,11 +81,14 @@ struct SearchArgs {
     /// Look for plugins here first; repeatable. Then MAMLX_PLUGIN_PATH, then beside the executable.
     #[arg(long, value_name = "DIR")]
     plugin_path: Vec<PathBuf>,
+    /// Look for data sets here first; repeatable. Then MAMLX_DATA, then data/, then the user's data folder.
+    #[arg(long, value_name = "DIR")]
+    data_dir: Vec<PathBuf>,
 }
 
 impl SearchArgs {
     fn search(&self) -> SearchPath {
-        SearchPath::new(&self.plugin_path)
+        SearchPath::new(&self.plugin_path).with_data(&self.data_dir)
     }
 }
 

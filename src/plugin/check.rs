@@ -21,7 +21,7 @@ pub fn check(plugin: &Plugin, params: &BTreeMap<String, ParamValue>) -> Result<V
     findings.extend(match plugin.tables {
         Tables::Env(table) => checks::environment(&|n_slots| unsafe { Env::new(table, &params, n_slots) }),
         Tables::Tasks(table) => checks::distribution(&|| unsafe { Tasks::new(table, &params) }),
-        Tables::Data(table) => checks::dataset(&|| unsafe { Data::new(table, &params) }),
+        Tables::Data(table) => checks::dataset(&|| unsafe { Data::new(table, &params, &plugin.places) }),
     });
     Ok(findings)
 }

@@ -6,7 +6,7 @@ use super::supervised::{self, Supervised};
 use crate::error::{Error, Result};
 use crate::graph::Plan;
 use crate::meta::build;
-use crate::plugin::{Plugin, SearchPath, load};
+use crate::plugin::{Plugin, SearchPath};
 use crate::record::{Host, Identity, Manifest, PluginRecord, Stamp, Status};
 use crate::spec::{self, Method, Order, PluginKind, Spec, Word};
 use std::collections::BTreeMap;
@@ -28,7 +28,7 @@ impl Experiment {
         let file = std::fs::File::open(path).map_err(Error::io("read the spec", path))?;
         let text = spec::limited(file).map_err(Error::io("read the spec", path))?;
         let draft = spec::read(&text, &path.display().to_string(), overrides)?;
-        let plugin = match search.find(draft.plugin()).and_then(|path| load(&path)) {
+        let plugin = match search.load(draft.plugin()) {
             Ok(plugin) => plugin,
             Err(Error::Input(why)) => return Err(draft.refuse("task.plugin", &why, None, None).into()),
             Err(other) => return Err(other),

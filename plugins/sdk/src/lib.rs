@@ -56,6 +56,7 @@
 //! | [`Descriptor`], [`Parameter`] | what the plugin says about itself, readable without running it |
 //! | [`Environment`], [`TaskDistribution`], [`Dataset`] | the three kinds of plugin |
 //! | [`Params`], [`Field`] | what arrives from the experiment file; what vectors are made of |
+//! | [`Places`] | where a dataset's files may be |
 //! | [`rng`], [`uniform`], [`normal`] | randomness as a function of the seed that the host gives |
 //! | [`harness`] | the checks, in the author's own test suite |
 //! | [`abi`] | the C structs of `include/mamlx_plugin.h` |
@@ -72,6 +73,7 @@ pub mod export;
 mod fields;
 pub mod harness;
 mod params;
+mod places;
 mod random;
 mod tasks;
 
@@ -82,5 +84,6 @@ pub use descriptor::{json_bytes, json_length};
 pub use environment::{EnvSpaces, Environment, Step};
 pub use fields::Field;
 pub use params::Params;
+pub use places::Places;
 pub use random::{Rng, normal, rng, uniform};
 pub use tasks::{TaskDistribution, TaskSpaces};
