@@ -1,12 +1,14 @@
 //! Room `cli`: one declaration of commands and flags, one file a command.
 
 mod check;
+mod completions;
 mod eval;
 mod explain;
 mod out;
 mod plugin;
 mod report;
 mod run;
+mod schema;
 
 use crate::error::{Error, Result};
 use crate::plugin::SearchPath;
@@ -56,6 +58,17 @@ enum Command {
     /// List, describe and check plugins.
     #[command(subcommand)]
     Plugin(plugin::Plugin),
+    /// The JSON Schema of specs, for editors: completion, explanations and errors while you write.
+    #[command(after_help = "Examples:\n  mamlx schema > mamlx.schema.json\n\nA spec that begins with\n  \
+        # yaml-language-server: $schema=mamlx.schema.json\nis then checked by every editor with the YAML language server.")]
+    Schema(schema::Schema),
+    /// A script that completes commands and flags in your shell.
+    #[command(
+        after_help = "Examples:\n  mamlx completions bash > ~/.local/share/bash-completion/completions/mamlx\n  \
+        mamlx completions fish > ~/.config/fish/completions/mamlx.fish\n  \
+        mamlx completions zsh > ~/.zfunc/_mamlx"
+    )]
+    Completions(completions::Completions),
 }
 
 /// A spec and what changes it from the command line.
@@ -112,6 +125,8 @@ pub fn call(cli: Cli) -> Result<()> {
         Command::Eval(command) => command.call(),
         Command::Report(command) => command.call(),
         Command::Plugin(command) => command.call(),
+        Command::Schema(command) => command.call(),
+        Command::Completions(command) => command.call(),
     }
 }
 

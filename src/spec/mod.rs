@@ -11,8 +11,11 @@
 
 mod block;
 mod bounds;
+mod declared;
 mod diagnostic;
+mod docs;
 mod draft;
+mod json_schema;
 mod nearest;
 mod params;
 mod print;
@@ -28,6 +31,7 @@ mod words;
 
 pub use diagnostic::{Diagnostic, Diagnostics};
 pub use draft::{Draft, MAX_BYTES, limited, read};
+pub use json_schema::json_schema;
 pub use nearest::nearest;
 pub use params::{Param, ParamKind, ParamTable, PluginKind};
 pub use schema::*;

@@ -192,6 +192,7 @@ pub enum Metric {
 pub enum Optimizer {
     /// Kingma and Ba 2015 with bias correction.
     Adam {
+        /// Step size of the outer step (released: 0.001).
         rate: f64,
         beta1: f64,
         beta2: f64,
@@ -200,7 +201,9 @@ pub enum Optimizer {
         clip: Option<f64>,
     },
     Sgd {
+        /// Step size of the outer step.
         rate: f64,
+        /// Each gradient element is clipped to ±clip; null: no clipping.
         clip: Option<f64>,
     },
     /// Trust-region policy optimisation (Schulman et al. 2015), exact Hessian-vector products.
