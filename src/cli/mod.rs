@@ -43,8 +43,9 @@ enum Command {
         after_help = "Examples:\n  mamlx check experiments/*.yaml\n  mamlx check my.yaml --set inner.rate=0.1"
     )]
     Check(check::Check),
-    /// Show the resolved spec, the programs with their ports, sizes and work.
+    /// Show the resolved spec, the programs with their ports, and what a run will take: parameters, work, memory, time.
     #[command(after_help = "Examples:\n  mamlx explain experiments/sinusoid.yaml\n  \
+        mamlx explain experiments/point_nav.yaml --gradients   are the meta-gradients right?\n  \
         mamlx explain experiments/cheetah_vel.yaml --graph | less")]
     Explain(explain::Explain),
     /// Evaluate saved weights without training.

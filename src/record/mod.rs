@@ -47,7 +47,7 @@ pub mod weights;
 pub use bytes::{Packer, Short, Unpacker};
 pub use checkpoint::{Checkpoint, Lengths, Stamp};
 pub use folder::RunFolder;
-pub use manifest::{Host, Manifest, PluginRecord, Status};
+pub use manifest::{GradientRecord, Host, Manifest, PluginRecord, Status};
 pub use picture::{Picture, Published, Series};
 pub use progress::Progress;
 pub use row::{EvalRow, Identity, Metric, SummaryRow, TimingRow, TrainRow};

@@ -1,5 +1,6 @@
 //! A spec file and its plugin, opened and checked: everything that can be wrong before the first row is found here.
 
+use super::certificate::Certificate;
 use super::learner::Learner;
 use super::rl::{self, Reinforcement};
 use super::supervised::{self, Supervised};
@@ -7,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::graph::Plan;
 use crate::meta::build;
 use crate::plugin::{Plugin, SearchPath, load};
-use crate::record::{Host, Identity, Manifest, PluginRecord, Stamp, Status};
+use crate::record::{GradientRecord, Host, Identity, Manifest, PluginRecord, Stamp, Status};
 use crate::spec::{self, Method, Order, PluginKind, Spec, Word};
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
@@ -36,6 +37,11 @@ impl Experiment {
         let spec = draft.resolve(&plugin.info.params, plugin.info.kind)?;
         let folder = path.parent().map_or_else(PathBuf::new, Path::to_path_buf);
         Ok(Experiment { spec, plugin, folder })
+    }
+
+    /// The same plugin and folder with another spec, which the caller has made of this one.
+    pub fn with(&self, spec: Spec) -> Experiment {
+        Experiment { spec, plugin: self.plugin.clone(), folder: self.folder.clone() }
     }
 
     /// Builds and lowers everything the run needs.
@@ -105,7 +111,13 @@ impl Experiment {
         }
     }
 
-    pub fn manifest(&self, status: Status, message: Option<String>, threads: usize) -> Manifest {
+    pub fn manifest(
+        &self,
+        status: Status,
+        message: Option<String>,
+        threads: usize,
+        gradients: &[Certificate],
+    ) -> Manifest {
         let (spec, info) = (&self.spec, &self.plugin.info);
         let order = |method: &Method| match method {
             Method::Maml if spec.inner.order == Order::Second => Some(2),
@@ -125,6 +137,7 @@ impl Experiment {
             spec_hash: spec.hash(),
             device: "cpu".into(),
             derivative_order: orders.collect(),
+            gradients: gradients.iter().map(|found| (found.of.clone(), record(found))).collect(),
             versions: BTreeMap::from([
                 version("mamlx", env!("CARGO_PKG_VERSION")),
                 version("luminal", "0.2.0"),
@@ -137,5 +150,16 @@ impl Experiment {
             host: Host::here(),
             extra,
         }
+    }
+}
+
+fn record(certificate: &Certificate) -> GradientRecord {
+    let text = |value: f64| format!("{value:.1e}");
+    GradientRecord {
+        derivative_order: certificate.order,
+        error_f32: text(certificate.error_f32),
+        error_f64: text(certificate.error_f64),
+        other_order: certificate.other_order.map(text),
+        holds: certificate.holds(),
     }
 }

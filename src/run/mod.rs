@@ -3,6 +3,8 @@
 //! | file | what |
 //! |---|---|
 //! | `experiment` | a spec file and its plugin, opened and checked |
+//! | `certificate` | the meta-gradient, held against differences before it is trusted |
+//! | `forecast` | parameters, work, memory and time of an experiment, before it runs |
 //! | `session` | the loop over methods and meta-iterations: rows, evaluations, checkpoints, signals |
 //! | `saved` | saved weights, evaluated without training |
 //! | `learner` | what the loop asks of a learning problem |
@@ -16,7 +18,9 @@
 //! The one durable instant is the end of a meta-iteration.
 
 pub mod baseline;
+pub mod certificate;
 pub mod experiment;
+pub mod forecast;
 pub mod learner;
 pub mod optimizer;
 pub mod reduce;
