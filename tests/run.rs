@@ -24,7 +24,7 @@ pub fn run(spec: &str, out: &Path, more: &[&str]) -> Output {
     output
 }
 
-fn assert_same(a: &Path, b: &Path, what: &str) {
+pub fn assert_same(a: &Path, b: &Path, what: &str) {
     for file in EXACT {
         let (left, right) = (std::fs::read(a.join(file)).unwrap(), std::fs::read(b.join(file)).unwrap());
         assert!(!left.is_empty() && left == right, "{file} differs: {what}");

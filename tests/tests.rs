@@ -12,3 +12,4 @@ mod rooms;
 mod run;
 mod run_numerics;
 mod spec;
+mod sweep;

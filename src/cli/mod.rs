@@ -9,6 +9,7 @@ mod plugin;
 mod report;
 mod run;
 mod schema;
+mod sweep;
 
 use crate::error::{Error, Result};
 use crate::plugin::SearchPath;
@@ -38,6 +39,13 @@ enum Command {
     #[command(after_help = "Examples:\n  mamlx run experiments/point_nav.yaml\n  \
         mamlx run experiments/sinusoid.yaml --set seed=1 --set outer.iterations=1000 --out /tmp/try")]
     Run(run::Run),
+    /// Train and evaluate every run of a spec's `sweep:`; the same command resumes, and finished runs are skipped.
+    #[command(after_help = "Examples:\n  mamlx sweep my.yaml --jobs 4\n  \
+        mamlx sweep my.yaml --list                                what would run\n  \
+        mamlx sweep my.yaml --shard $SLURM_ARRAY_TASK_ID/8        one of eight machines\n\n\
+        A spec with a sweep:\n  sweep:\n    seeds: [0, 1, 2]\n    grid:\n      inner.rate: [0.01, 0.1]\n      \
+        model.hidden: [[40, 40], [100, 100]]")]
+    Sweep(sweep::Sweep),
     /// Check specs without running them; prints every problem of each.
     #[command(
         after_help = "Examples:\n  mamlx check experiments/*.yaml\n  mamlx check my.yaml --set inner.rate=0.1"
@@ -121,6 +129,7 @@ impl Threads {
 pub fn call(cli: Cli) -> Result<()> {
     match cli.command {
         Command::Run(command) => command.call(),
+        Command::Sweep(command) => command.call(),
         Command::Check(command) => command.call(),
         Command::Explain(command) => command.call(),
         Command::Eval(command) => command.call(),

@@ -16,6 +16,7 @@
 //! | `weights` | `weights.safetensors` |
 //! | `stats` | values → mean and 95 % interval |
 //! | `seeds` | rows of several `summary.csv` → one summary over seeds |
+//! | `sweep` | summaries of a sweep's runs → one table |
 //! | `summary` | rows of `eval.csv` → rows of `summary.csv` |
 //! | `curves` | rows of `summary.csv` → the closing table and the pictures |
 //! | `picture` | curves → SVG |
@@ -41,6 +42,7 @@ pub mod row;
 pub mod seeds;
 pub mod stats;
 pub mod summary;
+pub mod sweep;
 pub mod table;
 pub mod weights;
 

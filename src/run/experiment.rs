@@ -9,7 +9,7 @@ use crate::graph::Plan;
 use crate::meta::build;
 use crate::plugin::{Plugin, SearchPath, load};
 use crate::record::{GradientRecord, Host, Identity, Manifest, PluginRecord, Stamp, Status};
-use crate::spec::{self, Method, Order, PluginKind, Spec, Word};
+use crate::spec::{self, Draft, Method, Order, PluginKind, Spec, SweepRun, Word};
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
@@ -21,22 +21,50 @@ pub struct Experiment {
     folder: PathBuf,
 }
 
+/// One run of a sweep: the grid's settings and what they make of the file.
+pub struct SweptExperiment {
+    /// Key path and value, in the grid's order.
+    pub settings: Vec<(String, String)>,
+    pub experiment: Experiment,
+}
+
+/// Reads a spec file as far as its plugin, which is loaded.
+fn draft(path: &Path, overrides: &[String], search: &SearchPath) -> Result<(Draft, Plugin)> {
+    let file = std::fs::File::open(path).map_err(Error::io("read the spec", path))?;
+    let text = spec::limited(file).map_err(Error::io("read the spec", path))?;
+    let draft = spec::read(&text, &path.display().to_string(), overrides)?;
+    match search.find(draft.plugin()).and_then(|path| load(&path)) {
+        Ok(plugin) => Ok((draft, plugin)),
+        Err(Error::Input(why)) => Err(draft.refuse("task.plugin", &why, None, None).into()),
+        Err(other) => Err(other),
+    }
+}
+
+fn folder_of(path: &Path) -> PathBuf {
+    path.parent().map_or_else(PathBuf::new, Path::to_path_buf)
+}
+
 impl Experiment {
     /// Reads and checks a spec file with its overrides (`path=value`), loading the plugin that it names.
     ///
     /// Errors: [`Error::Input`] with every problem of the spec at once; [`Error::Io`].
     pub fn open(path: &Path, overrides: &[String], search: &SearchPath) -> Result<Experiment> {
-        let file = std::fs::File::open(path).map_err(Error::io("read the spec", path))?;
-        let text = spec::limited(file).map_err(Error::io("read the spec", path))?;
-        let draft = spec::read(&text, &path.display().to_string(), overrides)?;
-        let plugin = match search.find(draft.plugin()).and_then(|path| load(&path)) {
-            Ok(plugin) => plugin,
-            Err(Error::Input(why)) => return Err(draft.refuse("task.plugin", &why, None, None).into()),
-            Err(other) => return Err(other),
-        };
+        let (draft, plugin) = draft(path, overrides, search)?;
         let spec = draft.resolve(&plugin.info.params, plugin.info.kind)?;
-        let folder = path.parent().map_or_else(PathBuf::new, Path::to_path_buf);
-        Ok(Experiment { spec, plugin, folder })
+        Ok(Experiment { spec, plugin, folder: folder_of(path) })
+    }
+
+    /// Reads and checks a spec file with every run of its sweep, in order; a file without a sweep is its only run.
+    ///
+    /// Errors as for [`Experiment::open`].
+    pub fn open_all(path: &Path, overrides: &[String], search: &SearchPath) -> Result<Vec<SweptExperiment>> {
+        let (draft, plugin) = draft(path, overrides, search)?;
+        let runs = draft.expand(&plugin.info.params, plugin.info.kind)?;
+        let experiment = |run: SweepRun| {
+            let experiment = Experiment { spec: run.spec, plugin: plugin.clone(), folder: folder_of(path) };
+            SweptExperiment { settings: run.settings, experiment }
+        };
+        Ok(runs.into_iter().map(experiment).collect())
     }
 
     /// The same plugin and folder with another spec, which the caller has made of this one.

@@ -7,6 +7,7 @@
 //! | `forecast` | parameters, work, memory and time of an experiment, before it runs |
 //! | `session` | the loop over methods and meta-iterations: rows, evaluations, checkpoints, signals |
 //! | `saved` | saved weights, evaluated without training |
+//! | `sweep` | the runs of a sweep, several at a time |
 //! | `learner` | what the loop asks of a learning problem |
 //! | `supervised`, `rl` | the two learning problems of the paper (Algorithms 2 and 3) |
 //! | `rollout`, `returns`, `baseline` | trajectories, their returns and advantages |
@@ -31,6 +32,7 @@ pub mod saved;
 pub mod session;
 pub mod signals;
 pub mod supervised;
+pub mod sweep;
 pub mod test_tasks;
 pub mod trust_region;
 pub mod workers;

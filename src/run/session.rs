@@ -24,6 +24,8 @@ pub struct Options {
     pub fresh: bool,
     /// A checkpoint is written at most this often, and whenever a method or the run ends.
     pub checkpoint_every: Duration,
+    /// Stands before every line of progress, where several runs share a terminal.
+    pub label: Option<String>,
 }
 
 /// What a finished run leaves for its caller to talk about.
@@ -72,6 +74,7 @@ pub fn run(experiment: &Experiment, folder: &Path, options: &Options) -> Result<
         stamp,
         committed: Instant::now(),
         checkpoint_every: options.checkpoint_every,
+        label: options.label.clone(),
         stop,
     };
     let outcome = session.train_all(&mut *learner, checkpoint.as_ref());
@@ -118,6 +121,7 @@ struct Session<'a> {
     weights: Weights,
     committed: Instant,
     checkpoint_every: Duration,
+    label: Option<String>,
     stop: StopRequest,
 }
 
@@ -141,7 +145,7 @@ impl Session<'_> {
     fn train(&mut self, learner: &mut dyn Learner, number: usize, mut state: State) -> Result<()> {
         let method = state.method;
         let total = if method == Method::Random { 0 } else { self.spec.outer.iterations as u64 };
-        let mut progress = Progress::start(method.word(), state.iteration, total);
+        let mut progress = Progress::start(self.label.as_deref(), method.word(), state.iteration, total);
         if total == 0 {
             self.evaluate(learner, &state, &progress)?;
         }

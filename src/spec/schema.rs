@@ -25,6 +25,22 @@ pub struct Spec {
     pub device: Device,
 }
 
+/// What a file may have beside the keys of its spec.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Swept {
+    /// Many runs of the experiment: every combination of the grid's values with every seed. `mamlx sweep` makes them.
+    pub sweep: Sweep,
+}
+
+/// Which runs a sweep has.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sweep {
+    /// Every combination runs with each of these seeds, which replace `seed`.
+    pub seeds: Vec<u64>,
+    /// Key paths as `--set` takes them, each with the list of values that it goes through: `inner.rate: [0.01, 0.1]`.
+    pub grid: BTreeMap<String, Vec<ParamValue>>,
+}
+
 /// One word per learner of the paper's figures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
