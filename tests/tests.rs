@@ -1,6 +1,7 @@
 //! Every promise has its module; one binary keeps the build short.
 
 mod durability;
+mod explain;
 mod graph;
 mod libraries;
 mod lower;
@@ -12,3 +13,4 @@ mod rooms;
 mod run;
 mod run_numerics;
 mod spec;
+mod sweep;

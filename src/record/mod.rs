@@ -16,6 +16,7 @@
 //! | `weights` | `weights.safetensors` |
 //! | `stats` | values → mean and 95 % interval |
 //! | `seeds` | rows of several `summary.csv` → one summary over seeds |
+//! | `sweep` | summaries of a sweep's runs → one table |
 //! | `summary` | rows of `eval.csv` → rows of `summary.csv` |
 //! | `curves` | rows of `summary.csv` → the closing table and the pictures |
 //! | `picture` | curves → SVG |
@@ -41,13 +42,14 @@ pub mod row;
 pub mod seeds;
 pub mod stats;
 pub mod summary;
+pub mod sweep;
 pub mod table;
 pub mod weights;
 
 pub use bytes::{Packer, Short, Unpacker};
 pub use checkpoint::{Checkpoint, Lengths, Stamp};
 pub use folder::RunFolder;
-pub use manifest::{Host, Manifest, PluginRecord, Status};
+pub use manifest::{GradientRecord, Host, Manifest, PluginRecord, Status};
 pub use picture::{Picture, Published, Series};
 pub use progress::Progress;
 pub use row::{EvalRow, Identity, Metric, SummaryRow, TimingRow, TrainRow};

@@ -25,6 +25,22 @@ pub struct Spec {
     pub device: Device,
 }
 
+/// What a file may have beside the keys of its spec.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Swept {
+    /// Many runs of the experiment: every combination of the grid's values with every seed. `mamlx sweep` makes them.
+    pub sweep: Sweep,
+}
+
+/// Which runs a sweep has.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sweep {
+    /// Every combination runs with each of these seeds, which replace `seed`.
+    pub seeds: Vec<u64>,
+    /// Key paths as `--set` takes them, each with the list of values that it goes through: `inner.rate: [0.01, 0.1]`.
+    pub grid: BTreeMap<String, Vec<ParamValue>>,
+}
+
 /// One word per learner of the paper's figures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -284,6 +300,7 @@ pub enum Metric {
 pub enum Optimizer {
     /// Kingma and Ba 2015 with bias correction.
     Adam {
+        /// Step size of the outer step (released: 0.001).
         rate: f64,
         beta1: f64,
         beta2: f64,
@@ -292,7 +309,9 @@ pub enum Optimizer {
         clip: Option<f64>,
     },
     Sgd {
+        /// Step size of the outer step.
         rate: f64,
+        /// Each gradient element is clipped to ±clip; null: no clipping.
         clip: Option<f64>,
     },
     /// Trust-region policy optimisation (Schulman et al. 2015), exact Hessian-vector products.

@@ -44,6 +44,7 @@ pub(super) fn walk(root: &Node, report: &Report, plugin: Option<(&ParamTable, Pl
     let eval = eval(top.field("eval").block(), task.support, task.sampling);
     let published = published(top.field("published"));
     let device = top.field("device").word(Device::Cpu);
+    sweep(top.field("sweep").block());
     let spec = Spec { name, seed, methods, task, model, inner, outer, eval, published, device };
     Walked { spec, loss_is_known }
 }
@@ -295,6 +296,21 @@ fn rates(field: Field<'_>, sizes: usize) -> BTreeMap<Method, Vec<f64>> {
         }
     }
     rates
+}
+
+/// Only the form is looked at here; `sweep.rs` makes runs of it. Defaults: the file's own seed, and no grid.
+fn sweep(mut block: Block<'_>) {
+    let field = block.field("seeds");
+    let (report, at, path) = (field.report, field.at(), field.path.clone());
+    if let Some(items) = field.items() {
+        for item in &items {
+            item.whole(0..=u64::MAX, Some(0));
+        }
+        if items.is_empty() {
+            report.error(at, &path, "`sweep.seeds` is an empty list", Some("name at least one seed".into()));
+        }
+    }
+    block.field("grid").block().ignore_the_rest();
 }
 
 /// Default: none.
