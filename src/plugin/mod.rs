@@ -29,5 +29,5 @@ pub use info::PluginInfo;
 pub use inspect::inspect;
 pub use load::{Plugin, load};
 pub use mamlx_plugin::checks::{Finding, Outcome};
-pub use mamlx_plugin::{Class, DataSpaces, EnvSpaces, Field, Split, TaskSpaces};
+pub use mamlx_plugin::{Class, DataSpaces, EnvSpaces, Field, Role, Shape, Side, Split, TaskSpaces, View};
 pub use tasks::TasksInstance;

@@ -55,6 +55,7 @@
 //! |---|---|
 //! | [`Descriptor`], [`Parameter`] | what the plugin says about itself, readable without running it |
 //! | [`Environment`], [`TaskDistribution`], [`Dataset`] | the three kinds of plugin |
+//! | [`Render`] | what an environment adds to be seen |
 //! | [`Params`], [`Field`] | what arrives from the experiment file; what vectors are made of |
 //! | [`rng`], [`uniform`], [`normal`] | randomness as a function of the seed that the host gives |
 //! | [`harness`] | the checks, in the author's own test suite |
@@ -73,6 +74,7 @@ mod fields;
 pub mod harness;
 mod params;
 mod random;
+mod render;
 mod tasks;
 
 pub use dataset::{Class, DataSpaces, Dataset, Split};
@@ -83,4 +85,5 @@ pub use environment::{EnvSpaces, Environment, Step};
 pub use fields::Field;
 pub use params::Params;
 pub use random::{Rng, normal, rng, uniform};
+pub use render::{Render, Role, Shape, Side, View};
 pub use tasks::{TaskDistribution, TaskSpaces};
