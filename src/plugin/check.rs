@@ -19,7 +19,15 @@ pub fn check(plugin: &Plugin, params: &BTreeMap<String, ParamValue>) -> Result<V
     let mut findings = vec![handshake(&plugin.info), declarations(&plugin.info)];
     // SAFETY, for all three: `load` has checked the table; that its functions keep the rules is what is checked here.
     findings.extend(match plugin.tables {
-        Tables::Env(table) => checks::environment(&|n_slots| unsafe { Env::new(table, &params, n_slots) }),
+        Tables::Env(table) => {
+            let mut findings = checks::environment(&|n_slots| unsafe { Env::new(table, &params, n_slots) });
+            findings.extend(plugin.render.map(|render| {
+                checks::rendering(&|n_slots| unsafe {
+                    Env::new(table, &params, n_slots).map(|env| env.with_render(render))
+                })
+            }));
+            findings
+        }
         Tables::Tasks(table) => checks::distribution(&|| unsafe { Tasks::new(table, &params) }),
         Tables::Data(table) => checks::dataset(&|| unsafe { Data::new(table, &params, &plugin.places) }),
     });

@@ -6,7 +6,7 @@ use super::params::params_json;
 use crate::error::{Error, Result};
 use crate::spec::ParamValue;
 use mamlx_plugin::caller::{Env, Failure};
-use mamlx_plugin::{EnvSpaces, Field};
+use mamlx_plugin::{EnvSpaces, Field, Shape, View};
 use std::collections::BTreeMap;
 
 /// An instance with n slots, each an environment of its own. It may move between threads. Every number that it hands
@@ -30,6 +30,11 @@ impl Plugin {
         // SAFETY: `load` has checked the table; that its functions keep the rules is the plugin's promise.
         let env = unsafe { Env::new(table, &params, n_slots) };
         let env = env.map_err(|failure| while_creating(&self.info.id, &failure))?;
+        let env = match self.render {
+            // SAFETY: as above, and both tables are of one library.
+            Some(render) => unsafe { env.with_render(render) },
+            None => env,
+        };
         Ok(EnvInstance { id: self.info.id.clone(), env, seeds: vec![0; n_slots as usize] })
     }
 
@@ -94,6 +99,16 @@ impl EnvInstance {
             }
             None => Ok(()),
         }
+    }
+
+    /// From where the environment is drawn; `None` when it cannot be drawn.
+    pub fn view(&mut self) -> Result<Option<View>> {
+        self.env.view().map_err(|failure| while_running(&self.id, &failure, ""))
+    }
+
+    /// The shapes of a slot's present state, those behind first; none when it cannot be drawn. The slot has been reset.
+    pub fn shapes(&mut self, slot: u32) -> Result<Vec<Shape>> {
+        self.env.shapes(slot).map_err(|failure| while_running(&self.id, &failure, &format!(", slot {slot}")))
     }
 
     /// Ends the instance, and tells a failure to do so; dropping it ends it silently.

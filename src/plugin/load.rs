@@ -18,6 +18,8 @@ pub struct Plugin {
     pub(super) tables: Tables,
     /// Where a dataset looks for its files.
     pub places: Places,
+    /// How an environment is drawn, if it can be.
+    pub(super) render: Option<&'static abi::Render>,
 }
 
 /// The function table of the plugin's kind.
@@ -50,8 +52,8 @@ pub fn load(path: &Path) -> Result<Plugin> {
         ))
     })?;
     // SAFETY: the symbol is constant data of a library that stays loaded, and starts with a size.
-    let table = unsafe { handshake(*entry, &info) }.map_err(refuse)?;
-    Ok(Plugin { info, tables: table, places: places::standard(&[]) })
+    let (tables, render) = unsafe { handshake(*entry, &info) }.map_err(refuse)?;
+    Ok(Plugin { info, tables, places: places::standard(&[]), render })
 }
 
 /// Resolves every symbol now rather than in the middle of a run, and keeps the plugins' symbols apart.
@@ -86,7 +88,10 @@ fn with_sources(error: &dyn std::error::Error) -> String {
 
 /// # Safety
 /// `entry` is the plugin's exported struct, in a library that stays loaded.
-unsafe fn handshake(entry: *const abi::Plugin, info: &PluginInfo) -> std::result::Result<Tables, String> {
+unsafe fn handshake(
+    entry: *const abi::Plugin,
+    info: &PluginInfo,
+) -> std::result::Result<(Tables, Option<&'static abi::Render>), String> {
     // SAFETY: every version of the struct begins with its size.
     let size = unsafe { entry.cast::<usize>().read() };
     if size < size_of::<abi::Plugin>() {
@@ -115,17 +120,28 @@ unsafe fn handshake(entry: *const abi::Plugin, info: &PluginInfo) -> std::result
         );
     }
     let get_feature = entry.get_feature.ok_or("exports no get_feature")?;
-    let id = CString::new(info.feature()).expect("feature ids contain no zero byte");
-    // SAFETY: the header lets any thread call it, with a text that ends with a zero byte.
-    let feature = unsafe { get_feature(id.as_ptr()) };
-    // SAFETY: the header promises that the pointer is null or the feature's struct, valid while the library is loaded.
-    unsafe {
-        Ok(match info.kind {
-            PluginKind::Environment => Tables::Env(table(feature.cast(), info)?),
-            PluginKind::Tasks => Tables::Tasks(table(feature.cast(), info)?),
-            PluginKind::Data => Tables::Data(data_table(feature.cast(), info)?),
-        })
+    let find = |feature: &str| {
+        let id = CString::new(feature).expect("feature ids contain no zero byte");
+        // SAFETY: the header lets any thread call it, with a text that ends with a zero byte.
+        unsafe { get_feature(id.as_ptr()) }
+    };
+    let (kind, feature) = (info.kind_name(), info.feature());
+    let found = find(feature);
+    if found.is_null() {
+        return Err(format!("says that its kind is {kind} but has no feature {feature}"));
     }
+    // SAFETY: the header promises that the pointer is the feature's struct, valid while the library is loaded.
+    let tables = unsafe {
+        match info.kind {
+            PluginKind::Environment => Tables::Env(table(found.cast(), feature)?),
+            PluginKind::Tasks => Tables::Tasks(table(found.cast(), feature)?),
+            PluginKind::Data => Tables::Data(data_table(found.cast(), feature)?),
+        }
+    };
+    let drawn = if info.kind == PluginKind::Environment { find(abi::RENDER) } else { std::ptr::null() };
+    // SAFETY: as above.
+    let render = if drawn.is_null() { None } else { Some(unsafe { table(drawn.cast(), abi::RENDER) }?) };
+    Ok((tables, render))
 }
 
 /// A dataset's table. One of version 1.0 ends before `open`; it is copied into one of ours, without `open`.
@@ -134,13 +150,13 @@ unsafe fn handshake(entry: *const abi::Plugin, info: &PluginInfo) -> std::result
 /// As for [`table`].
 unsafe fn data_table(
     pointer: *const abi::Data,
-    info: &PluginInfo,
+    feature: &str,
 ) -> std::result::Result<&'static abi::Data, String> {
     /// `mamlx_data` of version 1.0.
     #[repr(C)]
     struct First([usize; offset_of!(abi::Data, open) / size_of::<usize>()]);
     // SAFETY: passed on; the members up to `open` are a size and function pointers in both versions.
-    let first = unsafe { table(pointer.cast::<First>(), info) }?;
+    let first = unsafe { table(pointer.cast::<First>(), feature) }?;
     if first.0[0] >= size_of::<abi::Data>() {
         // SAFETY: the table has every member, of which only `open` may be null, and its type allows for that.
         return Ok(unsafe { &*pointer });
@@ -154,16 +170,12 @@ unsafe fn data_table(
     Ok(Box::leak(Box::new(whole)))
 }
 
-/// Checks a table before it is used as one: present, large enough, no function missing.
+/// Checks a table before it is used as one: large enough, no function missing.
 ///
 /// # Safety
-/// `T` is one of the SDK's tables, a size followed by function pointers; `pointer` is null or points to the plugin's,
-/// valid for the process's life.
-unsafe fn table<T>(pointer: *const T, info: &PluginInfo) -> std::result::Result<&'static T, String> {
-    let (kind, feature) = (info.kind_name(), info.feature());
-    if pointer.is_null() {
-        return Err(format!("says that its kind is {kind} but has no feature {feature}"));
-    }
+/// `T` is one of the SDK's tables, a size followed by function pointers; `pointer` points to the plugin's, valid for the
+/// process's life.
+unsafe fn table<T>(pointer: *const T, feature: &str) -> std::result::Result<&'static T, String> {
     let words = pointer.cast::<usize>();
     // SAFETY: every table begins with its size.
     let size = unsafe { words.read() };

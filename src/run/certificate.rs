@@ -67,7 +67,7 @@ pub fn certificates(experiment: &Experiment) -> Result<Vec<Certificate>> {
             let tasks = plugin.tasks(&spec.task.params)?;
             let (x, y, task) = (tasks.spaces().x.len(), tasks.spaces().y.len(), tasks.spaces().task.len());
             let inputs = |method| x + if method == Method::Oracle { task } else { 0 };
-            Ok(trained.map(|method| supervised_of(spec, method, inputs(method), y)).collect())
+            trained.map(|method| supervised_of(spec, method, inputs(method), y)).collect()
         }
         PluginKind::Environment => {
             let env = plugin.env(&spec.task.params, 1)?;
@@ -88,8 +88,8 @@ pub fn certificates(experiment: &Experiment) -> Result<Vec<Certificate>> {
     }
 }
 
-fn supervised_of(spec: &Spec, method: Method, inputs: usize, outputs: usize) -> Certificate {
-    let plans = supervised::plans(spec, method, inputs, outputs);
+fn supervised_of(spec: &Spec, method: Method, inputs: usize, outputs: usize) -> Result<Certificate> {
+    let plans = supervised::plans(spec, method, inputs, outputs)?;
     let adapts = matches!(method, Method::Maml | Method::Fomaml);
     let layout = plans.model.layout();
     let steps = if adapts { spec.inner.steps.min(5) } else { 0 };
@@ -126,7 +126,7 @@ fn supervised_of(spec: &Spec, method: Method, inputs: usize, outputs: usize) -> 
     let exact = evaluate(&plan, &given).swap_remove(0);
     let lowered = run_f32(plan, &given).swap_remove(0);
     let order = if plans.order == Order::Second && adapts { 2 } else { 1 };
-    judge(method.word(), order, adapts, [&whole, &frozen], &theta, [&exact, &lowered])
+    Ok(judge(method.word(), order, adapts, [&whole, &frozen], &theta, [&exact, &lowered]))
 }
 
 /// One number of the parameters, and the same with the inner gradient held constant.
@@ -258,7 +258,7 @@ fn place(layout: &Layout, draws: &mut Stream) -> Vec<f64> {
     for entry in &layout.entries {
         let (centre, width) = match entry.start {
             Start::Constant(value) => (f64::from(value as f32), 0.1),
-            Start::Weight { fan_in, fan_out } => (0.0, (2.0 / (fan_in + fan_out) as f64).sqrt()),
+            Start::Weight { fan_in, fan_out, .. } => (0.0, (2.0 / (fan_in + fan_out) as f64).sqrt()),
         };
         let count = entry.shape.iter().product();
         theta.extend(normal(count, draws).into_iter().map(|x| f64::from((centre + width * x) as f32)));

@@ -2,7 +2,7 @@
 
 use crate::libraries::compile_c;
 use mamlx::plugin::{self, Outcome};
-use mamlx_plugin::abi;
+use mamlx_plugin::{Role, abi};
 use std::mem::offset_of;
 use std::path::{Path, PathBuf};
 
@@ -61,13 +61,17 @@ fn c_and_rust_agree_on_every_struct() {
     }
     layout!("mamlx_error", abi::Error, struct_size, message, capacity, position);
     layout!("mamlx_env", abi::Env, struct_size, create, destroy, describe, sample_task, reset, step);
+    layout!("mamlx_shape", abi::Shape, x1, y1, x2, y2, radius, role);
+    layout!("mamlx_render", abi::Render, struct_size, describe, shapes);
     layout!("mamlx_tasks", abi::Tasks, struct_size, create, destroy, describe, sample_task, sample);
     layout!("mamlx_data", abi::Data, struct_size, create, destroy, describe, read, open);
     layout!("mamlx_plugin", abi::Plugin, struct_size, abi_major, abi_minor, descriptor, get_feature);
     rust += &format!("version {} {}\n", abi::MAJOR, abi::MINOR);
     let statuses = [abi::OK, abi::FAILED, abi::PANIC, abi::BAD_CALL, abi::TOO_SMALL];
     rust += &format!("status {}\n", statuses.map(|status| status.to_string()).join(" "));
-    rust += &format!("features {} {} {}\n", abi::ENV, abi::TASKS, abi::DATA);
+    let roles = [Role::Body, Role::Limb, Role::Goal, Role::Ground];
+    rust += &format!("roles {}\n", roles.map(|role| (role as u32).to_string()).join(" "));
+    rust += &format!("features {} {} {} {}\n", abi::ENV, abi::RENDER, abi::TASKS, abi::DATA);
     assert_eq!(c, rust);
 }
 

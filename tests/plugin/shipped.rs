@@ -6,7 +6,7 @@ use mamlx::plugin::report::{self, Info};
 use mamlx::plugin::{self, Outcome, SearchPath};
 use std::path::Path;
 
-const SHIPPED: &[&str] = &["cheetah", "point", "sinusoid"];
+const SHIPPED: &[&str] = &["ant", "cheetah", "point", "sinusoid"];
 /// Those whose whole README is generated.
 const GENERATED: &[&str] = &["point", "sinusoid"];
 

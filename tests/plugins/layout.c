@@ -21,6 +21,17 @@ int main(void) {
   MEMBER(mamlx_env, sample_task);
   MEMBER(mamlx_env, reset);
   MEMBER(mamlx_env, step);
+  STRUCT(mamlx_shape);
+  MEMBER(mamlx_shape, x1);
+  MEMBER(mamlx_shape, y1);
+  MEMBER(mamlx_shape, x2);
+  MEMBER(mamlx_shape, y2);
+  MEMBER(mamlx_shape, radius);
+  MEMBER(mamlx_shape, role);
+  STRUCT(mamlx_render);
+  MEMBER(mamlx_render, struct_size);
+  MEMBER(mamlx_render, describe);
+  MEMBER(mamlx_render, shapes);
   STRUCT(mamlx_tasks);
   MEMBER(mamlx_tasks, struct_size);
   MEMBER(mamlx_tasks, create);
@@ -43,6 +54,7 @@ int main(void) {
   MEMBER(mamlx_plugin, get_feature);
   printf("version %d %d\n", MAMLX_ABI_MAJOR, MAMLX_ABI_MINOR);
   printf("status %d %d %d %d %d\n", MAMLX_OK, MAMLX_FAILED, MAMLX_PANIC, MAMLX_BAD_CALL, MAMLX_TOO_SMALL);
-  printf("features %s %s %s\n", MAMLX_ENV, MAMLX_TASKS, MAMLX_DATA);
+  printf("roles %d %d %d %d\n", MAMLX_ROLE_BODY, MAMLX_ROLE_LIMB, MAMLX_ROLE_GOAL, MAMLX_ROLE_GROUND);
+  printf("features %s %s %s %s\n", MAMLX_ENV, MAMLX_RENDER, MAMLX_TASKS, MAMLX_DATA);
   return 0;
 }

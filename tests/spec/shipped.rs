@@ -11,9 +11,16 @@ fn shipped(name: &str, sets: &[&str]) -> Spec {
         ..param(name, ParamKind::Text, None)
     };
     let cheetah = vec![text("preset", ["rllab", "gym"]), text("task", ["velocity", "direction"])];
+    let ant = vec![
+        text("preset", ["rllab", "gym"]),
+        text("task", ["velocity", "direction"]),
+        text("contacts", ["zero", "measured"]),
+        param("contact_cost", ParamKind::Bool, None),
+    ];
     let (params, kind) = match draft.plugin() {
         "sinusoid" => (vec![], PluginKind::Tasks),
         "cheetah" => (cheetah, PluginKind::Environment),
+        "ant" => (ant, PluginKind::Environment),
         _ => (vec![text("reward", ["distance", "squared_distance"])], PluginKind::Environment),
     };
     draft.resolve(&ParamTable { params }, kind).unwrap_or_else(|problems| panic!("{problems}"))
@@ -77,8 +84,25 @@ fn cheetah_has_the_papers_settings() {
 }
 
 #[test]
+fn ant_has_the_papers_settings() {
+    for (name, task, episodes, later) in
+        [("ant_vel", "velocity", 20, 0.5), ("ant_dir", "direction", 40, 0.01)]
+    {
+        let spec = shipped(name, &[]);
+        assert_eq!(spec.task.params["preset"], ParamValue::Text("rllab".into()));
+        assert_eq!(spec.task.params["task"], ParamValue::Text(task.into()));
+        assert_eq!((spec.task.support, spec.outer.tasks, spec.task.horizon), (episodes, 40, Some(200)));
+        assert_eq!((spec.inner.rate, spec.eval.later_rate_factor), (0.1, later));
+        assert_eq!((spec.outer.iterations, spec.outer.optimizer), (500, TRPO));
+        assert_eq!(spec.eval.rate[&Method::Pretrained], [0.2]);
+        assert_eq!(spec.eval.rate[&Method::Random], [1.0]);
+        assert_eq!((spec.eval.support.as_slice(), spec.eval.steps), ([episodes].as_slice(), 3));
+    }
+}
+
+#[test]
 fn the_task_files_are_there_and_have_every_task() {
-    for name in ["point_nav", "cheetah_vel", "cheetah_dir"] {
+    for name in ["point_nav", "cheetah_vel", "cheetah_dir", "ant_vel", "ant_dir"] {
         let eval = shipped(name, &[]).eval;
         let path = format!("{}/experiments/{}", env!("CARGO_MANIFEST_DIR"), eval.task_file.unwrap());
         let rows = std::fs::read_to_string(path).unwrap().lines().count() - 1;

@@ -6,6 +6,7 @@
 //! | [`assembly`] | the tables put into rapier |
 //! | [`world`] | one robot on a floor, stepped |
 //! | [`view`] | its state in MuJoCo's coordinates |
+//! | `picture` | the robot as shapes, from the side |
 //! | [`task`] | tasks, rewards, and the conventions of rllab and Gym |
 //! | this file | the plugin: parameters, spaces, reset and step |
 
@@ -15,6 +16,7 @@ pub mod assembly;
 #[cfg(test)]
 mod fidelity;
 pub mod model;
+mod picture;
 pub mod task;
 pub mod view;
 pub mod world;
@@ -39,6 +41,8 @@ pub struct Cheetah {
     world: World,
     seen: View,
     goal: f32,
+    /// Steps of the episode so far.
+    age: u32,
 }
 
 impl Environment for Cheetah {
@@ -92,7 +96,7 @@ impl Environment for Cheetah {
         let world = World::new(physics, &Coordinates::default());
         let seen = world.view();
         let control_cost = params.float("ctrl_cost") as f32;
-        Ok(Self { family, preset, goal_range, control_cost, physics, world, seen, goal: 0.0 })
+        Ok(Self { family, preset, goal_range, control_cost, physics, world, seen, goal: 0.0, age: 0 })
     }
 
     fn describe(&self) -> EnvSpaces {
@@ -127,6 +131,7 @@ impl Environment for Cheetah {
         self.goal = task[0];
         self.world = World::new(self.physics, &self.preset.start(&mut rng(seed)));
         self.seen = self.world.view();
+        self.age = 0;
         self.observe(obs);
         Ok(())
     }
@@ -143,6 +148,7 @@ impl Environment for Cheetah {
             *control = asked.clamp(-1.0, 1.0);
         }
         let before = self.seen;
+        self.age += 1;
         let stepped = self.world.step(&controls);
         self.seen = self.world.view();
         if stepped.is_err() || !self.seen.is_finite() {
@@ -171,4 +177,4 @@ impl Cheetah {
     }
 }
 
-mamlx_plugin::export_env!(Cheetah);
+mamlx_plugin::export_env!(Cheetah, render);

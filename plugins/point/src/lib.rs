@@ -1,7 +1,10 @@
 //! 2D navigation: Finn, Abbeel and Levine 2017, section 5.3, with the reward and the ending of the released results
 //! (protocol, sections A.0 and A.5).
 
-use mamlx_plugin::{Descriptor, EnvSpaces, Environment, Field, Parameter, Params, Step, rng, uniform};
+use mamlx_plugin::{
+    Descriptor, EnvSpaces, Environment, Field, Parameter, Params, Render, Role, Shape, Side, Step, View, rng,
+    uniform,
+};
 
 /// Farthest move along an axis in one step (paper: actions are clipped to [−0.1, 0.1]).
 const MAX_MOVE: f32 = 0.1;
@@ -71,7 +74,22 @@ impl Environment for Point {
     }
 }
 
-mamlx_plugin::export_env!(Point);
+/// Radius of the walker and of the goal in pictures, m.
+const DOT: f32 = 0.015;
+
+impl Render for Point {
+    /// The task has no clock; a twentieth of a second lets the eye follow.
+    fn view(&self) -> View {
+        View { side: Side::Top, step_secs: 0.05 }
+    }
+
+    fn shapes(&self, shapes: &mut Vec<Shape>) {
+        shapes.push(Shape::circle(Role::Goal, self.goal, DOT));
+        shapes.push(Shape::circle(Role::Body, self.place, DOT));
+    }
+}
+
+mamlx_plugin::export_env!(Point, render);
 
 #[cfg(test)]
 mod tests {
@@ -98,6 +116,7 @@ mod tests {
     #[test]
     fn it_keeps_the_rules() {
         mamlx_plugin::harness::check_env::<Point>();
+        mamlx_plugin::harness::check_render_with::<Point>("{}");
     }
 
     /// The mean distance from the centre of a unit square is (√2 + asinh 1) / 6 = 0.3826.

@@ -95,6 +95,39 @@ typedef struct mamlx_env {
 } mamlx_env;
 
 /*
+ * mamlx.render/1: drawing, optional for a plugin that has mamlx.env/1, whose instances it takes. The plugin names
+ * shapes in a plane, the host draws them. Nothing here changes an instance's episodes.
+ */
+#define MAMLX_RENDER "mamlx.render/1"
+
+/* What a shape stands for. */
+#define MAMLX_ROLE_BODY 0   /* part of what moves; a trail is drawn of the middle of the first one */
+#define MAMLX_ROLE_LIMB 1   /* the same, farther away or less important */
+#define MAMLX_ROLE_GOAL 2   /* where to go, or which way */
+#define MAMLX_ROLE_GROUND 3 /* what does not move */
+
+/* A segment with round ends in metres: a line when the radius is 0, a circle when the ends coincide. */
+typedef struct mamlx_shape {
+  float x1, y1, x2, y2;
+  float radius;
+  uint32_t role;
+} mamlx_shape;
+
+typedef struct mamlx_render {
+  size_t struct_size;
+
+  /* As in mamlx_env; the object is {"view": "side" | "top", "step_secs": number}. In a side view the second coordinate
+   * is the height above a floor at 0 and the host's window follows the first; a top view shows the whole episode. */
+  int32_t (*describe)(mamlx_instance *instance, char *out, size_t capacity, size_t *length, mamlx_error *error);
+
+  /* Writes the shapes of a slot's present state, those behind first. Called after `reset` of the slot, also when its
+   * episode is over. `count` receives their number; when it exceeds `capacity`, MAMLX_TOO_SMALL is returned.
+   * Off the hot path: may allocate. */
+  int32_t (*shapes)(mamlx_instance *instance, uint32_t slot, mamlx_shape *out, size_t capacity, size_t *count,
+                    mamlx_error *error);
+} mamlx_render;
+
+/*
  * mamlx.tasks/1: distributions over supervised tasks that are drawn rather than stored.
  * D_x, D_y and D_task are the numbers of fields that `describe` lists.
  */

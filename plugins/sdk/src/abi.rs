@@ -28,6 +28,7 @@ pub const SECTION: &str = if cfg!(target_vendor = "apple") { "__mamlx" } else { 
 pub const ENV: &str = "mamlx.env/1";
 pub const TASKS: &str = "mamlx.tasks/1";
 pub const DATA: &str = "mamlx.data/1";
+pub const RENDER: &str = "mamlx.render/1";
 
 /// `mamlx_error`: where a call puts its reason.
 #[derive(Debug)]
@@ -106,6 +107,27 @@ pub struct Data {
     pub read: unsafe extern "C" fn(*mut Instance, u32, u32, *const u32, u32, *mut f32, *mut Error) -> i32,
     /// Since 1.1; a plugin of 1.0 ends before it.
     pub open: Option<Open>,
+}
+
+/// `mamlx_shape`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[repr(C)]
+pub struct Shape {
+    pub x1: f32,
+    pub y1: f32,
+    pub x2: f32,
+    pub y2: f32,
+    pub radius: f32,
+    pub role: u32,
+}
+
+/// `mamlx_render`.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Render {
+    pub struct_size: usize,
+    pub describe: Describe,
+    pub shapes: unsafe extern "C" fn(*mut Instance, u32, *mut Shape, usize, *mut usize, *mut Error) -> i32,
 }
 
 /// `mamlx_plugin`.

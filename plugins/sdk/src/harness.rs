@@ -4,7 +4,7 @@
 use crate::caller::{Data, Env, Tasks};
 use crate::checks::{self, Finding, Outcome};
 use crate::export::Exported;
-use crate::{Dataset, Environment, Places, TaskDistribution};
+use crate::{Dataset, Environment, Places, Render, TaskDistribution};
 
 /// Checks an environment with its default parameters.
 ///
@@ -18,6 +18,15 @@ pub fn check_env<E: Environment>() {
 pub fn check_env_with<E: Environment>(params: &str) {
     // SAFETY: the table is the SDK's own.
     judge(checks::environment(&|n_slots| unsafe { Env::new(Exported::<E>::ENV, params, n_slots) }));
+}
+
+/// Checks the drawing of an environment with parameters, a JSON object; see [`check_env`].
+pub fn check_render_with<E: Render>(params: &str) {
+    // SAFETY: both tables are the SDK's own, for the same type.
+    let make = |n_slots| unsafe {
+        Env::new(Exported::<E>::ENV, params, n_slots).map(|env| env.with_render(Exported::<E>::RENDER))
+    };
+    judge(vec![checks::rendering(&make)]);
 }
 
 /// Checks a task distribution with its default parameters; see [`check_env`].

@@ -55,6 +55,7 @@
 //! |---|---|
 //! | [`Descriptor`], [`Parameter`] | what the plugin says about itself, readable without running it |
 //! | [`Environment`], [`TaskDistribution`], [`Dataset`] | the three kinds of plugin |
+//! | [`Render`] | what an environment adds to be seen |
 //! | [`Params`], [`Field`] | what arrives from the experiment file; what vectors are made of |
 //! | [`Places`] | where a dataset's files may be |
 //! | [`rng`], [`uniform`], [`normal`] | randomness as a function of the seed that the host gives |
@@ -75,6 +76,7 @@ pub mod harness;
 mod params;
 mod places;
 mod random;
+mod render;
 mod tasks;
 
 pub use dataset::{Class, DataSpaces, Dataset, Split};
@@ -86,4 +88,5 @@ pub use fields::Field;
 pub use params::Params;
 pub use places::Places;
 pub use random::{Rng, normal, rng, uniform};
+pub use render::{Render, Role, Shape, Side, View};
 pub use tasks::{TaskDistribution, TaskSpaces};

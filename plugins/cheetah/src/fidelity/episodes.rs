@@ -46,6 +46,14 @@ fn it_keeps_the_rules() {
     mamlx_plugin::harness::check_env::<Cheetah>();
 }
 
+/// Eight capsules and the goal, in both tasks.
+#[test]
+fn it_can_be_drawn() {
+    for task in ["velocity", "direction"] {
+        mamlx_plugin::harness::check_render_with::<Cheetah>(&format!(r#"{{"task": "{task}"}}"#));
+    }
+}
+
 /// Protocol A.5: goals are uniform on [0, 2], so never moving costs 200 on average.
 #[test]
 fn standing_still_costs_the_goal_at_every_step() {

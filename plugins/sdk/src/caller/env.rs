@@ -1,7 +1,10 @@
 //! Safe calls into `mamlx.env/1`.
 
 use super::{Door, Failure};
-use crate::{EnvSpaces, abi};
+use crate::{EnvSpaces, Role, Shape, View, abi};
+
+/// Most shapes that are taken of one state: a plugin that wants more is wrong.
+const MAX_SHAPES: usize = 1 << 16;
 
 /// One instance of an environment plugin.
 pub struct Env {
@@ -9,6 +12,7 @@ pub struct Env {
     door: Door,
     spaces: EnvSpaces,
     n_slots: u32,
+    render: Option<&'static abi::Render>,
 }
 
 // SAFETY: the header lets any thread call an instance, one call at a time, and every method takes `&mut self`.
@@ -25,10 +29,58 @@ impl Env {
             unsafe { (table.create)(params, n_slots, out, error) }
         })?;
         let spaces = EnvSpaces { observation: vec![], action: vec![], task: vec![] };
-        let mut env = Env { table, door, spaces, n_slots };
+        let mut env = Env { table, door, spaces, n_slots, render: None };
         let text = env.door.describe(table.describe)?;
         env.spaces = EnvSpaces::parse(&text).map_err(|why| Failure::about("describe", why))?;
         Ok(env)
+    }
+
+    /// The same instance, which can also be drawn.
+    ///
+    /// # Safety
+    /// The table is of the library that made the instance, and its functions keep the rules of `mamlx_plugin.h`.
+    pub unsafe fn with_render(self, render: &'static abi::Render) -> Self {
+        Env { render: Some(render), ..self }
+    }
+
+    /// From where the environment is drawn; `None` when it cannot be drawn.
+    pub fn view(&mut self) -> Result<Option<View>, Failure> {
+        let Some(render) = self.render else { return Ok(None) };
+        let text = self.door.describe(render.describe)?;
+        View::parse(&text).map(Some).map_err(|why| Failure::about("describe", why))
+    }
+
+    /// The shapes of a slot's present state; none when it cannot be drawn. The slot has been reset before.
+    pub fn shapes(&mut self, slot: u32) -> Result<Vec<Shape>, Failure> {
+        let Some(render) = self.render else { return Ok(vec![]) };
+        self.count(&[slot]);
+        let nothing = abi::Shape { x1: 0.0, y1: 0.0, x2: 0.0, y2: 0.0, radius: 0.0, role: u32::MAX };
+        let mut room = vec![nothing; 64];
+        let mut ask = |room: &mut [abi::Shape], count: &mut usize| {
+            self.door.call("shapes", |instance, error| {
+                // SAFETY: by the contract of `with_render`; the buffer has the length that is passed.
+                unsafe { (render.shapes)(instance, slot, room.as_mut_ptr(), room.len(), count, error) }
+            })
+        };
+        let mut count = 0;
+        let mut result = ask(&mut room, &mut count);
+        if result.as_ref().is_err_and(|failure| failure.status == abi::TOO_SMALL) && count <= MAX_SHAPES {
+            room.resize(count, nothing);
+            result = ask(&mut room, &mut count);
+        }
+        result?;
+        let wrong = |why: String| Failure::about("shapes", why);
+        let drawn = room.get(..count).ok_or_else(|| wrong(format!("it claims {count} shapes")))?;
+        let read = |(i, shape): (usize, &abi::Shape)| {
+            let abi::Shape { x1, y1, x2, y2, radius, role } = *shape;
+            let finite = [x1, y1, x2, y2, radius].iter().all(|x| x.is_finite()) && radius >= 0.0;
+            match Role::of(role) {
+                Some(role) if finite => Ok(Shape { from: [x1, y1], to: [x2, y2], radius, role }),
+                Some(_) => Err(wrong(format!("shape {i} is not finite: {shape:?}"))),
+                None => Err(wrong(format!("shape {i} has the unknown role {role}"))),
+            }
+        };
+        drawn.iter().enumerate().map(read).collect()
     }
 
     /// Names, units and bounds of the vectors.

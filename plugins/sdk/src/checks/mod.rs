@@ -3,10 +3,12 @@
 
 mod data;
 mod env;
+mod render;
 mod tasks;
 
 pub use data::dataset;
 pub use env::environment;
+pub use render::rendering;
 pub use tasks::distribution;
 
 use crate::Field;

@@ -6,10 +6,12 @@ use crate::{Environment, Params};
 use std::ffi::c_char;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-struct Slots<E> {
+pub(super) struct Slots<E> {
     envs: Vec<E>,
     /// Whether an episode is under way in each slot.
     running: Vec<bool>,
+    /// Whether each slot has ever been reset with success.
+    begun: Vec<bool>,
     n_obs: usize,
     n_act: usize,
     n_task: usize,
@@ -46,6 +48,7 @@ unsafe extern "C" fn create<E: Environment>(
         let spaces = envs[0].describe();
         let slots = Slots {
             running: vec![false; envs.len()],
+            begun: vec![false; envs.len()],
             envs,
             n_obs: spaces.observation.len(),
             n_act: spaces.action.len(),
@@ -122,6 +125,7 @@ unsafe extern "C" fn reset<E: Environment>(
             let (task, obs) = (row(tasks, i, slots.n_task), row_mut(obs, i, slots.n_obs));
             slots.envs[slot].reset(seed, task, obs).map_err(|message| Fault::from(message).at(i))?;
             slots.running[slot] = true;
+            slots.begun[slot] = true;
         }
         Ok(())
     };
@@ -190,6 +194,20 @@ impl<E> Drop for Slots<E> {
 }
 
 impl<E> Slots<E> {
+    /// Any of the environments, for what all share.
+    pub(super) fn first(&self) -> &E {
+        &self.envs[0]
+    }
+
+    /// The environment of a slot whose episode has begun, and may have ended.
+    pub(super) fn begun(&self, slot: u32) -> Result<&E, Fault> {
+        let slot = self.check(slot, 0)?;
+        if self.begun[slot] {
+            return Ok(&self.envs[slot]);
+        }
+        Err(Fault::bad_call(format!("slot {slot} has had no episode: reset it first")))
+    }
+
     fn check(&self, slot: u32, position: usize) -> Result<usize, Fault> {
         if (slot as usize) < self.envs.len() {
             return Ok(slot as usize);
