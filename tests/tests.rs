@@ -2,6 +2,7 @@
 
 mod durability;
 mod explain;
+mod faults;
 mod graph;
 mod libraries;
 mod lower;
