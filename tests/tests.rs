@@ -9,6 +9,7 @@ mod lower;
 mod meta;
 mod plugin;
 mod record;
+mod report;
 mod rooms;
 mod run;
 mod run_numerics;
