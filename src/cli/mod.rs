@@ -7,6 +7,7 @@ mod eval;
 mod explain;
 mod out;
 mod plugin;
+mod plugin_new;
 mod report;
 mod run;
 mod runs;
