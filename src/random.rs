@@ -30,6 +30,8 @@ pub enum Purpose {
     EvalAction = 9,
     /// Synthetic points and directions of the gradient certificate: (what, number).
     Certificate = 10,
+    /// Resampling of the bootstrap.
+    Bootstrap = 11,
 }
 
 /// The stream of one purpose at one place.

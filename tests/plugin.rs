@@ -4,6 +4,7 @@ mod c_example;
 mod dataset;
 mod handshake;
 mod misbehaviour;
+mod new;
 mod shipped;
 
 use crate::libraries;

@@ -2,6 +2,7 @@
 
 mod durability;
 mod explain;
+mod faults;
 mod graph;
 mod libraries;
 mod lower;
@@ -9,6 +10,7 @@ mod meta;
 mod nn;
 mod plugin;
 mod record;
+mod report;
 mod rooms;
 mod run;
 mod run_numerics;

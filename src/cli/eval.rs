@@ -1,9 +1,8 @@
 //! `mamlx eval`
 
-use super::run::slices;
 use super::{Changes, Threads, out};
 use crate::error::{Error, Result};
-use crate::record::curves;
+use crate::record::curves::{self, slices};
 use crate::run::experiment::Experiment;
 use crate::run::saved;
 use clap::Args;

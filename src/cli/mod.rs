@@ -1,15 +1,19 @@
 //! Room `cli`: one declaration of commands and flags, one file a command.
 
 mod check;
+mod compare;
 mod completions;
 mod eval;
 mod explain;
 mod out;
 mod plugin;
+mod plugin_new;
 mod report;
 mod run;
+mod runs;
 mod schema;
 mod sweep;
+mod watch;
 
 use crate::error::{Error, Result};
 use crate::plugin::SearchPath;
@@ -62,9 +66,21 @@ enum Command {
     Eval(eval::Eval),
     /// Results of one run, or of several seeds with an interval over them, beside the published numbers.
     #[command(after_help = "Examples:\n  mamlx report results/point_nav/s0-1a2b3c4d\n  \
-        mamlx report results/sinusoid/s* --csv > seeds.csv")]
+        mamlx report results/sinusoid/s* --csv > seeds.csv\n  \
+        mamlx report results/sinusoid/s* --html sinusoid.html")]
     Report(report::Report),
-    /// List, describe and check plugins.
+    /// Two runs that were evaluated on the same tasks: paired differences with an interval, and how their specs differ.
+    #[command(
+        after_help = "Examples:\n  mamlx compare results/point_nav/s0-1a2b3c4d results/point_nav/s0-5e6f7a8b\n  \
+        mamlx compare A B --method maml --versus fomaml"
+    )]
+    Compare(compare::Compare),
+    /// Follow a run in the terminal: where it stands, and its newest evaluations.
+    #[command(
+        after_help = "Examples:\n  mamlx watch results/cheetah_vel/s0-1a2b3c4d\n  mamlx watch results/cheetah_vel/s0-1a2b3c4d --once"
+    )]
+    Watch(watch::Watch),
+    /// List, describe, check and begin plugins.
     #[command(subcommand)]
     Plugin(plugin::Plugin),
     /// The JSON Schema of specs, for editors: completion, explanations and errors while you write.
@@ -137,6 +153,8 @@ pub fn call(cli: Cli) -> Result<()> {
         Command::Explain(command) => command.call(),
         Command::Eval(command) => command.call(),
         Command::Report(command) => command.call(),
+        Command::Compare(command) => command.call(),
+        Command::Watch(command) => command.call(),
         Command::Plugin(command) => command.call(),
         Command::Schema(command) => command.call(),
         Command::Completions(command) => command.call(),

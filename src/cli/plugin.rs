@@ -1,5 +1,6 @@
 //! `mamlx plugin`
 
+use super::plugin_new::New;
 use super::{SearchArgs, out};
 use crate::error::{Error, Result};
 use crate::plugin::{self, report};
@@ -14,6 +15,11 @@ pub enum Plugin {
     Info(Info),
     /// Try a plugin's promises: determinism, bounds, errors, speed.
     Check(CheckPlugin),
+    /// Write a new plugin's project, which builds and passes `plugin check` as it is.
+    #[command(
+        after_help = "Examples:\n  mamlx plugin new my_world\n  mamlx plugin new my_tasks --kind tasks --lang c"
+    )]
+    New(New),
 }
 
 #[derive(Args, Debug)]
@@ -47,6 +53,7 @@ pub struct CheckPlugin {
 impl Plugin {
     pub fn call(&self) -> Result<()> {
         match self {
+            Plugin::New(new) => new.call(),
             Plugin::List(list) => out::print(&report::list_text(&list.search.search())),
             Plugin::Info(info) => {
                 let found = report::info(&info.search.search(), &info.name)?;

@@ -2,7 +2,7 @@
 
 use super::{SpecArgs, Threads, out};
 use crate::error::Result;
-use crate::record::curves::{self, Slice};
+use crate::record::curves::{self, slices};
 use crate::record::{Metric, RunFolder, SummaryRow};
 use crate::run::experiment::Experiment;
 use crate::run::session::{self, Finished, Options};
@@ -53,19 +53,6 @@ impl Run {
         }
         report(&finished, &folder)
     }
-}
-
-/// Metric, split and support sizes that a summary has, in file order.
-pub(super) fn slices(rows: &[SummaryRow]) -> Vec<Slice<'_>> {
-    let mut slices: Vec<Slice> = vec![];
-    for row in rows {
-        let slice = Slice { rows, metric: row.metric, split: &row.split, support: row.support };
-        let same = |s: &Slice| (s.metric, s.split, s.support) == (slice.metric, slice.split, slice.support);
-        if !slices.iter().any(same) {
-            slices.push(slice);
-        }
-    }
-    slices
 }
 
 /// Draws the curves of a finished run into its folder.

@@ -22,7 +22,7 @@ impl<'a> Slice<'a> {
     }
 
     /// Rows of each method's last evaluation, methods in file order; with `versus`, its differences.
-    fn last(&self) -> Vec<(&'a str, Option<&'a str>, Vec<&'a SummaryRow>)> {
+    pub(super) fn last(&self) -> Vec<(&'a str, Option<&'a str>, Vec<&'a SummaryRow>)> {
         let mut last: BTreeMap<&str, u64> = BTreeMap::new();
         for row in self.rows() {
             let iteration = last.entry(&row.method).or_default();
@@ -39,6 +39,19 @@ impl<'a> Slice<'a> {
         groups.sort_by_key(|group| group.1.is_some());
         groups
     }
+}
+
+/// The slices that a summary has, in file order.
+pub fn slices(rows: &[SummaryRow]) -> Vec<Slice<'_>> {
+    let mut slices: Vec<Slice> = vec![];
+    for row in rows {
+        let slice = Slice { rows, metric: row.metric, split: &row.split, support: row.support };
+        let same = |s: &Slice| (s.metric, s.split, s.support) == (slice.metric, slice.split, slice.support);
+        if !slices.iter().any(same) {
+            slices.push(slice);
+        }
+    }
+    slices
 }
 
 /// Mean ± half of the 95 % interval after every number of gradient steps: methods, their published numbers, then

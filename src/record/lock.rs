@@ -50,6 +50,16 @@ impl FolderLock {
     }
 }
 
+/// The process that works in a folder, as its lock's text names it; `None` where it is no longer there. The lock itself
+/// is not touched: a run that starts at this very moment must not find it taken by somebody who only looks.
+pub fn owner(folder: &Path) -> Option<String> {
+    let text = std::fs::read_to_string(folder.join(LOCK_FILE)).ok()?;
+    let (process, host) = text.trim().strip_prefix("process ")?.split_once(" on ")?;
+    let here = host == host_name();
+    let gone = here && cfg!(target_os = "linux") && !Path::new("/proc").join(process).exists();
+    (!gone).then(|| text.trim().to_string())
+}
+
 fn host_name() -> String {
     let from_kernel = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
     let name = from_kernel.or_else(|| std::env::var("HOSTNAME").ok()).unwrap_or_default();

@@ -15,6 +15,10 @@
 //! | `manifest` | `run.json` |
 //! | `weights` | `weights.safetensors` |
 //! | `stats` | values → mean and 95 % interval |
+//! | `bootstrap` | scores of runs × tasks → interquartile mean and its interval |
+//! | `compare` | rows of two `eval.csv` → paired differences |
+//! | `verdict` | a mean and a published number → how they stand |
+//! | `page` | runs → one self-contained HTML page |
 //! | `seeds` | rows of several `summary.csv` → one summary over seeds |
 //! | `sweep` | summaries of a sweep's runs → one table |
 //! | `summary` | rows of `eval.csv` → rows of `summary.csv` |
@@ -24,8 +28,10 @@
 //! | `table` | cells → aligned text |
 //! | `progress` | where a run stands → one line on stderr |
 
+pub mod bootstrap;
 pub mod bytes;
 pub mod checkpoint;
+pub mod compare;
 pub mod csv_file;
 pub mod curves;
 pub mod disk;
@@ -35,6 +41,7 @@ pub mod lock;
 pub mod manifest;
 pub mod note;
 pub mod number;
+pub mod page;
 pub mod picture;
 pub mod progress;
 pub mod read;
@@ -44,6 +51,7 @@ pub mod stats;
 pub mod summary;
 pub mod sweep;
 pub mod table;
+pub mod verdict;
 pub mod weights;
 
 pub use bytes::{Packer, Short, Unpacker};

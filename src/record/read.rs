@@ -1,7 +1,8 @@
 //! A CSV of ours → typed rows: for summaries over earlier evaluations, pictures and comparisons.
 
 use super::row::{
-    EVAL_HEADER, EvalRow, Identity, Metric, SUMMARY_HEADER, SummaryRow, TASK_PREFIX, TRAIN_HEADER, TrainRow,
+    EVAL_HEADER, EvalRow, Identity, Metric, SUMMARY_HEADER, SummaryRow, TASK_PREFIX, TIMING_HEADER,
+    TRAIN_HEADER, TimingRow, TrainRow,
 };
 use crate::error::{Error, Result};
 use std::path::Path;
@@ -94,6 +95,30 @@ pub fn read_train(path: &Path) -> Result<Vec<TrainRow>> {
             return_post: cells.optional()?,
             kl: cells.optional()?,
             step_accepted: cells.optional()?,
+        });
+    }
+    Ok(rows)
+}
+
+/// Reads a `timing.csv`. Errors as for [`read_eval`].
+pub fn read_timing(path: &Path) -> Result<Vec<TimingRow>> {
+    let (header, records) = read_records(path, &TIMING_HEADER)?;
+    let mut rows = Vec::with_capacity(records.len());
+    for record in &records {
+        let mut cells = Cells { path, header: &header, record, at: 0 };
+        rows.push(TimingRow {
+            method: cells.required()?,
+            iteration: cells.required()?,
+            total_secs: cells.required()?,
+            physics_secs: cells.optional()?,
+            policy_secs: cells.optional()?,
+            update_secs: cells.optional()?,
+            env_steps_per_sec: cells.optional()?,
+            fit_secs: cells.optional()?,
+            inner_secs: cells.optional()?,
+            products_secs: cells.optional()?,
+            line_search_secs: cells.optional()?,
+            eval_secs: cells.optional()?,
         });
     }
     Ok(rows)

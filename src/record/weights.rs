@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 /// The one key of the file's metadata. A single key, because the writer keeps several in no fixed order, and the
@@ -42,8 +42,9 @@ impl Weights {
             .map(|tensor| tensor.values.iter().flat_map(|value| value.to_le_bytes()).collect())
             .collect();
         let mut views = Vec::with_capacity(self.tensors.len());
-        for (at, (tensor, bytes)) in self.tensors.iter().zip(&bytes).enumerate() {
-            if self.tensors[..at].iter().any(|earlier| earlier.name == tensor.name) {
+        let mut names = HashSet::with_capacity(self.tensors.len());
+        for (tensor, bytes) in self.tensors.iter().zip(&bytes) {
+            if !names.insert(&tensor.name) {
                 return Err(refuse(format!("two tensors are called {}", tensor.name)));
             }
             let view = TensorView::new(Dtype::F32, tensor.shape.clone(), bytes);

@@ -17,6 +17,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+/// Weights and summary are written at most in one part of so many of the time.
+const PUBLISH_SHARE: u32 = 20;
+
 /// What may differ between two runs of one spec without changing a result.
 pub struct Options {
     pub threads: usize,
@@ -72,6 +75,9 @@ pub fn run(experiment: &Experiment, folder: &Path, options: &Options) -> Result<
         weights: saved_weights(&folder, &experiment.spec, checkpoint.is_some())?,
         folder,
         stamp,
+        unpublished: false,
+        published: Instant::now(),
+        publishing: Duration::ZERO,
         committed: Instant::now(),
         checkpoint_every: options.checkpoint_every,
         label: options.label.clone(),
@@ -81,7 +87,11 @@ pub fn run(experiment: &Experiment, folder: &Path, options: &Options) -> Result<
     match &outcome {
         Ok(()) => session.folder.write_manifest(&manifest(Status::Done, None))?,
         Err(Error::Stopped { .. }) => {}
-        Err(e) => session.folder.write_manifest(&manifest(Status::Failed, Some(e.to_string())))?,
+        // Where the disk failed, these fail as well; the first error is the one to tell.
+        Err(e) => {
+            let _ = session.publish(true);
+            let _ = session.folder.write_manifest(&manifest(Status::Failed, Some(e.to_string())));
+        }
     }
     outcome?;
     Ok(Finished { summary: summary(&experiment.spec, &session.rows), already: false })
@@ -119,6 +129,11 @@ struct Session<'a> {
     /// Every evaluation row so far, for the summary.
     rows: Vec<EvalRow>,
     weights: Weights,
+    /// Evaluations that the weights and the summary on disk do not have yet.
+    unpublished: bool,
+    published: Instant,
+    /// What the last writing of them took.
+    publishing: Duration,
     committed: Instant,
     checkpoint_every: Duration,
     label: Option<String>,
@@ -206,14 +221,32 @@ impl Session<'_> {
                 values: state.theta[range].to_vec(),
             },
         ));
-        self.folder.write_weights(&self.weights)?;
         self.folder.flush()?;
-        self.write_summary()?;
-        let latest: Vec<SummaryRow> = summary(self.spec, &self.rows)
+        self.unpublished = true;
+        self.publish(false)?;
+        // An evaluation is compared with others of its iteration and with methods that are never trained.
+        let near = |row: &&EvalRow| row.iteration == state.iteration || row.method == Method::Random.word();
+        let near: Vec<EvalRow> = self.rows.iter().filter(near).cloned().collect();
+        let latest: Vec<SummaryRow> = summary(self.spec, &near)
             .into_iter()
             .filter(|row| row.iteration == state.iteration && row.method == state.method.word())
             .collect();
         progress.note(&crate::record::note::evaluation(&latest));
+        Ok(())
+    }
+
+    /// Writes the weights and the summary of all evaluations so far. Both are replaced as a whole, which costs more with
+    /// every evaluation; done each time, it would be quadratic in their number. So they wait until the last writing has
+    /// become a small part of the time since, except where they are due: `now`, at commits and at the end.
+    fn publish(&mut self, now: bool) -> Result<()> {
+        if !self.unpublished || (!now && self.published.elapsed() < self.publishing * PUBLISH_SHARE) {
+            return Ok(());
+        }
+        let began = Instant::now();
+        self.folder.write_weights(&self.weights)?;
+        self.write_summary()?;
+        self.unpublished = false;
+        (self.publishing, self.published) = (began.elapsed(), Instant::now());
         Ok(())
     }
 
@@ -222,6 +255,8 @@ impl Session<'_> {
     }
 
     fn commit(&mut self, number: usize, state: Option<&State>) -> Result<()> {
+        // A checkpoint promises the weights of every evaluation before it.
+        self.publish(true)?;
         self.folder.commit(&self.stamp, pack(number, state))?;
         self.committed = Instant::now();
         Ok(())

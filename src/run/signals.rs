@@ -1,7 +1,7 @@
 //! Requests to stop: Ctrl-C, SIGTERM (schedulers), SIGUSR1 (a scheduler's early warning).
 
 use crate::error::{Error, Result};
-use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1, SIGXFSZ};
 use signal_hook::iterator::Signals;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -28,6 +28,9 @@ impl StopRequest {
     fn start() -> Result<StopRequest> {
         let seen = Arc::new(AtomicI32::new(0));
         let mut signals = Signals::new([SIGINT, SIGTERM, SIGUSR1])
+            .map_err(|e| Error::Run(format!("cannot listen for signals: {e}")))?;
+        // A file beyond the size limit is an error of its write, told like a full disk, not the end of the process.
+        signal_hook::flag::register(SIGXFSZ, Arc::default())
             .map_err(|e| Error::Run(format!("cannot listen for signals: {e}")))?;
         let flag = seen.clone();
         std::thread::spawn(move || {

@@ -117,9 +117,9 @@ fn member(line: &str, doc: &mut String) -> Option<Member> {
 /// The last type inside `Option<…>`, `Vec<…>` and `BTreeMap<…, …>` that is declared here; keys of a map count, because
 /// they are what a spec writes below it.
 fn inner(of: &str) -> String {
-    let parts = of.split(|c: char| !c.is_ascii_alphanumeric());
     let outer = ["Option", "Vec", "BTreeMap", ""];
-    parts.into_iter().find(|part| !outer.contains(part)).unwrap_or_default().to_string()
+    let mut parts = of.split(|c: char| !c.is_ascii_alphanumeric());
+    parts.find(|part| !outer.contains(part)).unwrap_or_default().to_string()
 }
 
 /// `TruncatedNormal` → `truncated_normal`, as serde writes it.
