@@ -5,6 +5,7 @@ mod eval;
 mod explain;
 mod out;
 mod plugin;
+mod replay;
 mod report;
 mod run;
 
@@ -53,6 +54,12 @@ enum Command {
     #[command(after_help = "Examples:\n  mamlx report results/point_nav/s0-1a2b3c4d\n  \
         mamlx report results/sinusoid/s* --csv > seeds.csv")]
     Report(report::Report),
+    /// Watch one evaluated task before and after each gradient step: GIF, HTML page, or trails as SVG.
+    #[command(
+        after_help = "Examples:\n  mamlx replay results/cheetah_dir/s0-1a2b3c4d --task 3 -o run.gif\n  \
+        mamlx replay results/point_nav/s0-1a2b3c4d --task 0 --steps 0,1,3 -o figure4.svg -o page.html"
+    )]
+    Replay(replay::Replay),
     /// List, describe and check plugins.
     #[command(subcommand)]
     Plugin(plugin::Plugin),
@@ -111,6 +118,7 @@ pub fn call(cli: Cli) -> Result<()> {
         Command::Explain(command) => command.call(),
         Command::Eval(command) => command.call(),
         Command::Report(command) => command.call(),
+        Command::Replay(command) => command.call(),
         Command::Plugin(command) => command.call(),
     }
 }

@@ -19,6 +19,7 @@
 //! | `summary` | rows of `eval.csv` → rows of `summary.csv` |
 //! | `curves` | rows of `summary.csv` → the closing table and the pictures |
 //! | `picture` | curves → SVG |
+//! | `scene` | films of episodes → GIF, HTML, SVG |
 //! | `note` | rows of one evaluation → a line or two for who watches |
 //! | `table` | cells → aligned text |
 //! | `progress` | where a run stands → one line on stderr |
@@ -38,6 +39,7 @@ pub mod picture;
 pub mod progress;
 pub mod read;
 pub mod row;
+pub mod scene;
 pub mod seeds;
 pub mod stats;
 pub mod summary;

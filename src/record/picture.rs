@@ -297,7 +297,7 @@ fn put(svg: &mut String, element: String) {
 }
 
 /// Text as XML; control characters, which XML forbids even escaped, become spaces.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         match character {

@@ -5,6 +5,7 @@
 //! | `experiment` | a spec file and its plugin, opened and checked |
 //! | `session` | the loop over methods and meta-iterations: rows, evaluations, checkpoints, signals |
 //! | `saved` | saved weights, evaluated without training |
+//! | `replay`, `film` | one evaluated task played again and watched |
 //! | `learner` | what the loop asks of a learning problem |
 //! | `supervised`, `rl` | the two learning problems of the paper (Algorithms 2 and 3) |
 //! | `rollout`, `returns`, `baseline` | trajectories, their returns and advantages |
@@ -17,9 +18,11 @@
 
 pub mod baseline;
 pub mod experiment;
+pub mod film;
 pub mod learner;
 pub mod optimizer;
 pub mod reduce;
+pub mod replay;
 pub mod returns;
 pub mod rl;
 pub mod rollout;
