@@ -7,6 +7,7 @@ mod lower;
 mod meta;
 mod plugin;
 mod record;
+mod replay;
 mod rooms;
 mod run;
 mod run_numerics;

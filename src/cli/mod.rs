@@ -52,7 +52,9 @@ enum Command {
     Eval(eval::Eval),
     /// Results of one run, or of several seeds with an interval over them, beside the published numbers.
     #[command(after_help = "Examples:\n  mamlx report results/point_nav/s0-1a2b3c4d\n  \
-        mamlx report results/sinusoid/s* --csv > seeds.csv")]
+        mamlx report results/sinusoid/s* --csv > seeds.csv\n  \
+        mamlx report results/cheetah_dir/s0-1a2b3c4d --by task_direction\n  \
+        mamlx report results/ant_vel/s0-1a2b3c4d --by task_velocity --bands 0,1,2,3")]
     Report(report::Report),
     /// Watch one evaluated task before and after each gradient step: GIF, HTML page, or trails as SVG.
     #[command(

@@ -16,6 +16,7 @@
 //! | `weights` | `weights.safetensors` |
 //! | `stats` | values → mean and 95 % interval |
 //! | `seeds` | rows of several `summary.csv` → one summary over seeds |
+//! | `breakdown` | rows of `eval.csv` → groups of them by a parameter of the task |
 //! | `summary` | rows of `eval.csv` → rows of `summary.csv` |
 //! | `curves` | rows of `summary.csv` → the closing table and the pictures |
 //! | `picture` | curves → SVG |
@@ -24,6 +25,7 @@
 //! | `table` | cells → aligned text |
 //! | `progress` | where a run stands → one line on stderr |
 
+pub mod breakdown;
 pub mod bytes;
 pub mod checkpoint;
 pub mod csv_file;

@@ -21,7 +21,7 @@ impl Scene {
         let side = self.viewpoint == Viewpoint::Side;
         let mut json = format!(
             "{{\"side\":{side},\"secs\":{},\"window\":[{left:.4},{bottom:.4},{width:.4},{height:.4}],\"panes\":[",
-            self.frame_secs
+            self.frame_secs as f32
         );
         for (number, pane) in self.panes.iter().enumerate() {
             let comma = if number == 0 { "" } else { "," };
