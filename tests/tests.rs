@@ -11,6 +11,7 @@ mod nn;
 mod plugin;
 mod record;
 mod report;
+mod replay;
 mod rooms;
 mod run;
 mod run_numerics;

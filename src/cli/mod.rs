@@ -8,6 +8,7 @@ mod explain;
 mod out;
 mod plugin;
 mod plugin_new;
+mod replay;
 mod report;
 mod run;
 mod runs;
@@ -67,6 +68,8 @@ enum Command {
     /// Results of one run, or of several seeds with an interval over them, beside the published numbers.
     #[command(after_help = "Examples:\n  mamlx report results/point_nav/s0-1a2b3c4d\n  \
         mamlx report results/sinusoid/s* --csv > seeds.csv\n  \
+        mamlx report results/cheetah_dir/s0-1a2b3c4d --by task_direction\n  \
+        mamlx report results/ant_vel/s0-1a2b3c4d --by task_velocity --bands 0,1,2,3\n  \
         mamlx report results/sinusoid/s* --html sinusoid.html")]
     Report(report::Report),
     /// Two runs that were evaluated on the same tasks: paired differences with an interval, and how their specs differ.
@@ -80,6 +83,12 @@ enum Command {
         after_help = "Examples:\n  mamlx watch results/cheetah_vel/s0-1a2b3c4d\n  mamlx watch results/cheetah_vel/s0-1a2b3c4d --once"
     )]
     Watch(watch::Watch),
+    /// Watch one evaluated task before and after each gradient step: GIF, HTML page, or trails as SVG.
+    #[command(
+        after_help = "Examples:\n  mamlx replay results/cheetah_dir/s0-1a2b3c4d --task 3 -o run.gif\n  \
+        mamlx replay results/point_nav/s0-1a2b3c4d --task 0 --steps 0,1,3 -o figure4.svg -o page.html"
+    )]
+    Replay(replay::Replay),
     /// List, describe, check and begin plugins.
     #[command(subcommand)]
     Plugin(plugin::Plugin),
@@ -155,6 +164,7 @@ pub fn call(cli: Cli) -> Result<()> {
         Command::Report(command) => command.call(),
         Command::Compare(command) => command.call(),
         Command::Watch(command) => command.call(),
+        Command::Replay(command) => command.call(),
         Command::Plugin(command) => command.call(),
         Command::Schema(command) => command.call(),
         Command::Completions(command) => command.call(),

@@ -2,13 +2,14 @@
 
 use super::{out, runs};
 use crate::error::{Error, Result};
+use crate::record::breakdown;
 use crate::record::csv_file::line;
 use crate::record::curves::{self, slices};
 use crate::record::disk;
 use crate::record::page::html;
-use crate::record::read::read_summary;
+use crate::record::read::{EvalTable, read_eval, read_summary};
 use crate::record::seeds::{self, SeedsRow};
-use crate::record::{SummaryRow, folder::SUMMARY_FILE};
+use crate::record::{SummaryRow, folder::SUMMARY_FILE, summarise};
 use clap::Args;
 use std::path::{Path, PathBuf};
 
@@ -23,6 +24,12 @@ pub struct Report {
     /// Write one self-contained page: curves, intervals, published numbers with a verdict, times, versions.
     #[arg(long, value_name = "FILE", conflicts_with = "csv")]
     html: Option<PathBuf>,
+    /// A table for each value of a task's parameter, such as task_direction, or for bands of it.
+    #[arg(long, value_name = "COLUMN", conflicts_with = "csv")]
+    by: Option<String>,
+    /// Edges of the bands, ascending [default: each value if there are few, else three equal bands].
+    #[arg(long, value_name = "EDGES", value_delimiter = ',', requires = "by", allow_hyphen_values = true)]
+    bands: Vec<f32>,
 }
 
 impl Report {
@@ -30,13 +37,34 @@ impl Report {
         if let Some(file) = &self.html {
             return self.page(file);
         }
+        if let Some(by) = &self.by {
+            return self.broken_down(by);
+        }
         let runs: Vec<Vec<SummaryRow>> =
             self.runs.iter().map(|run| read_summary(&run.join(SUMMARY_FILE))).collect::<Result<_>>()?;
+        self.show(&runs)
+    }
+
+    /// The same for each group of tasks on its own, from the raw rows.
+    fn broken_down(&self, by: &str) -> Result<()> {
+        let read = |run: &PathBuf| read_eval(&run.join("eval.csv"));
+        let tables: Vec<EvalTable> = self.runs.iter().map(read).collect::<Result<_>>()?;
+        for group in breakdown::groups(&tables, by, &self.bands)? {
+            let tasks = tables.first().map_or(0, |table| group.tasks(&table.rows));
+            out::print(&format!("{} ({tasks} tasks)\n", group.label))?;
+            // Published means are of all tasks together.
+            let summary = |table: &EvalTable| summarise(&group.of(&table.rows), &[], |_| None);
+            self.show(&tables.iter().map(summary).collect::<Vec<_>>())?;
+        }
+        Ok(())
+    }
+
+    fn show(&self, runs: &[Vec<SummaryRow>]) -> Result<()> {
         // The interval of a single run is over its tasks.
         if runs.len() == 1 && !self.csv {
             return table(&runs[0]);
         }
-        let rows = seeds::over_seeds(&runs);
+        let rows = seeds::over_seeds(runs);
         if self.csv {
             let cells = std::iter::once(seeds::header()).chain(rows.iter().map(SeedsRow::cells));
             let bytes: Vec<u8> = cells.flat_map(|cells| line(&cells)).collect();

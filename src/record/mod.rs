@@ -21,14 +21,17 @@
 //! | `page` | runs → one self-contained HTML page |
 //! | `seeds` | rows of several `summary.csv` → one summary over seeds |
 //! | `sweep` | summaries of a sweep's runs → one table |
+//! | `breakdown` | rows of `eval.csv` → groups of them by a parameter of the task |
 //! | `summary` | rows of `eval.csv` → rows of `summary.csv` |
 //! | `curves` | rows of `summary.csv` → the closing table and the pictures |
 //! | `picture` | curves → SVG |
+//! | `scene` | films of episodes → GIF, HTML, SVG |
 //! | `note` | rows of one evaluation → a line or two for who watches |
 //! | `table` | cells → aligned text |
 //! | `progress` | where a run stands → one line on stderr |
 
 pub mod bootstrap;
+pub mod breakdown;
 pub mod bytes;
 pub mod checkpoint;
 pub mod compare;
@@ -46,6 +49,7 @@ pub mod picture;
 pub mod progress;
 pub mod read;
 pub mod row;
+pub mod scene;
 pub mod seeds;
 pub mod stats;
 pub mod summary;

@@ -105,6 +105,11 @@ impl Experiment {
         }
     }
 
+    /// The same for an environment only, with all that a replay needs.
+    pub fn reinforcement(&self, threads: usize) -> Result<Reinforcement> {
+        Reinforcement::new(&self.spec, &self.plugin, &self.folder, threads)
+    }
+
     /// Every plan of the experiment's first trained method, as the CPU runs them: one task a launch.
     pub fn plans(&self) -> Result<Vec<Plan>> {
         let (spec, params) = (&self.spec, &self.spec.task.params);

@@ -8,6 +8,7 @@
 //! | `session` | the loop over methods and meta-iterations: rows, evaluations, checkpoints, signals |
 //! | `saved` | saved weights, evaluated without training |
 //! | `sweep` | the runs of a sweep, several at a time |
+//! | `replay`, `film` | one evaluated task played again and watched |
 //! | `learner` | what the loop asks of a learning problem |
 //! | `supervised`, `rl` | the two learning problems of the paper (Algorithms 2 and 3) |
 //! | `rollout`, `returns`, `baseline` | trajectories, their returns and advantages |
@@ -22,9 +23,11 @@ pub mod baseline;
 pub mod certificate;
 pub mod experiment;
 pub mod forecast;
+pub mod film;
 pub mod learner;
 pub mod optimizer;
 pub mod reduce;
+pub mod replay;
 pub mod returns;
 pub mod rl;
 pub mod rollout;

@@ -50,7 +50,7 @@ pub fn evaluate(
 }
 
 /// The meta-iterations of which a file has a method's parameters, ascending.
-fn iterations(weights: &Weights, method: Method) -> Vec<u64> {
+pub(super) fn iterations(weights: &Weights, method: Method) -> Vec<u64> {
     let of = |name: &str| {
         let rest = name.strip_prefix(method.word())?.strip_prefix('/')?;
         rest.split('/').next()?.parse().ok()
@@ -61,7 +61,12 @@ fn iterations(weights: &Weights, method: Method) -> Vec<u64> {
     found
 }
 
-fn parameters(weights: &Weights, learner: &dyn Learner, method: Method, iteration: u64) -> Result<Vec<f32>> {
+pub(super) fn parameters(
+    weights: &Weights,
+    learner: &dyn Learner,
+    method: Method,
+    iteration: u64,
+) -> Result<Vec<f32>> {
     let mut theta = vec![];
     for (name, shape, _) in learner.layout(method).parts() {
         let name = format!("{}/{iteration}/{name}", method.word());

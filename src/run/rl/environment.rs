@@ -2,11 +2,14 @@
 
 use crate::error::Result;
 use crate::plugin::EnvInstance;
+use crate::run::film::Film;
 use crate::run::rollout::VectorEnv;
 
 /// A plugin instance with its action bounds at hand.
 pub struct Environments {
     pub instance: EnvInstance,
+    /// Set while somebody watches.
+    pub film: Option<Film>,
     low: Vec<f32>,
     high: Vec<f32>,
 }
@@ -14,7 +17,7 @@ pub struct Environments {
 impl Environments {
     pub fn new(instance: EnvInstance) -> Environments {
         let bound = |of: fn(&crate::plugin::Field) -> f32| instance.spaces().action.iter().map(of).collect();
-        Environments { low: bound(|field| field.low), high: bound(|field| field.high), instance }
+        Environments { low: bound(|field| field.low), high: bound(|field| field.high), film: None, instance }
     }
 
     pub fn task_names(&self) -> Vec<String> {
@@ -43,7 +46,11 @@ impl VectorEnv for Environments {
     }
 
     fn reset(&mut self, slots: &[u32], seeds: &[u64], tasks: &[f32], observations: &mut [f32]) -> Result<()> {
-        self.instance.reset(slots, seeds, tasks, observations)
+        self.instance.reset(slots, seeds, tasks, observations)?;
+        match &mut self.film {
+            Some(film) => film.begin(&mut self.instance, slots),
+            None => Ok(()),
+        }
     }
 
     fn step(
@@ -54,6 +61,10 @@ impl VectorEnv for Environments {
         rewards: &mut [f32],
         terminated: &mut [u8],
     ) -> Result<()> {
-        self.instance.step(slots, actions, observations, rewards, terminated)
+        self.instance.step(slots, actions, observations, rewards, terminated)?;
+        match &mut self.film {
+            Some(film) => film.step(&mut self.instance, slots, rewards),
+            None => Ok(()),
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Meta-iterations and evaluations over many tasks.
 
 use super::environment::Environments;
+use super::evaluation::Evaluation;
 use super::programs::Programs;
 use super::task::{Bench, Collect, Spent, TaskSource, TaskWork};
 use crate::error::{Error, Result};
@@ -34,7 +35,7 @@ pub struct Reinforcement {
 }
 
 /// Numbers of the episodes before and after each update start this far apart: more than a batch ever has.
-const EPISODES_APART: u32 = 1 << 24;
+pub(super) const EPISODES_APART: u32 = 1 << 24;
 
 /// How a method samples and learns.
 #[derive(Clone, Copy)]
@@ -111,6 +112,18 @@ impl Reinforcement {
             task_names,
             batch: (0..spec.outer.tasks).map(|_| TaskWork::default()).collect(),
         })
+    }
+
+    /// How a method adapts to test tasks with one of the spec's support sizes.
+    pub fn evaluation(&self, method: Method, which: usize) -> Evaluation<'_> {
+        let task_input = Manner::of(method, &self.spec).task_input;
+        let (spec, programs, horizon) = (&self.spec, &self.programs[&task_input], self.horizon);
+        Evaluation { spec, programs, horizon, method, task_input, which }
+    }
+
+    /// The tasks of evaluations, in the order of their numbers.
+    pub fn test_tasks(&self) -> &[Vec<f32>] {
+        &self.test_tasks
     }
 
     /// Mean over tasks of the outer loss and the divergence.
@@ -319,36 +332,14 @@ impl Learner for Reinforcement {
     }
 
     fn evaluate(&mut self, method: Method, iteration: u64, theta: &[f32]) -> Result<Vec<EvalRow>> {
-        let manner = Manner::of(method, &self.spec);
-        let (spec, horizon) = (&self.spec, self.horizon);
-        let programs = &self.programs[&manner.task_input];
-        // Methods that see the task are not adapted.
-        let steps = if manner.task_input { 0 } else { spec.eval.steps };
         let mut rows = vec![];
-        for (which, episodes) in spec.eval.support.iter().enumerate() {
-            let rates = crate::run::rates(spec, method, which);
+        for (which, episodes) in self.spec.eval.support.iter().enumerate() {
+            let evaluation = self.evaluation(method, which);
             let mut items: Vec<(Vec<f32>, Vec<EvalRow>)> =
                 self.test_tasks.iter().map(|t| (t.clone(), vec![])).collect();
+            let steps = self.spec.eval.steps;
             self.workers.each(&mut items, |thread, bench, number, (task, rows)| {
-                let mut work = TaskWork::default();
-                let mut theta = theta.to_vec();
-                for step in 0..=steps {
-                    let how = Collect {
-                        episodes: *episodes,
-                        horizon,
-                        task_input: manner.task_input,
-                        sampling: spec.eval.sampling,
-                        tasks: TaskSource::One(task),
-                        draws: Draws {
-                            seed: spec.seed,
-                            reset: Purpose::EvalReset,
-                            action: Purpose::EvalAction,
-                            iteration: *episodes as u64,
-                            task: number as u32,
-                            first_episode: step as u32 * EPISODES_APART,
-                        },
-                    };
-                    work.collect(programs, thread, bench, 0, &theta, how, &spec.outer)?;
+                evaluation.adapt(thread, bench, (number, task), theta, steps, |step, mean_return, _| {
                     rows.push(EvalRow {
                         iteration,
                         method: method.word().into(),
@@ -356,15 +347,12 @@ impl Learner for Reinforcement {
                         support: *episodes as u32,
                         task: number as u32,
                         inner_step: step as u32,
-                        episode_return: Some(work.returns[0] as f32),
+                        episode_return: Some(mean_return as f32),
                         task_params: task.clone(),
                         ..EvalRow::default()
                     });
-                    if step < steps {
-                        theta = work.adapt(programs, thread, 0, &theta, rates(step));
-                    }
-                }
-                Ok(())
+                    Ok(())
+                })
             })?;
             rows.extend(items.into_iter().flat_map(|(_, rows)| rows));
         }

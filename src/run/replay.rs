@@ -1,0 +1,130 @@
+//! One evaluated task played again, and watched: the same programs, seeds and adaptation, so what is seen is what
+//! `eval.csv` says.
+
+use super::experiment::Experiment;
+use super::film::Film;
+use super::learner::Learner;
+use super::rl::environment::Environments;
+use super::rl::task::{Bench, Spent};
+use super::saved::{iterations, parameters};
+use crate::error::{Error, Result};
+use crate::plugin::View;
+use crate::record::weights::Weights;
+use crate::spec::{Method, PluginKind, Word};
+use std::path::Path;
+
+/// What to play.
+#[derive(Clone, Debug)]
+pub struct Choice {
+    /// Number of the test task.
+    pub task: usize,
+    /// The spec's first adapted method, if none is named.
+    pub method: Option<Method>,
+    /// The last evaluated meta-iteration, if none is named.
+    pub iteration: Option<u64>,
+    /// One of the spec's support sizes; its first, if none is named.
+    pub support: Option<usize>,
+    /// Numbers of gradient steps that are shown; as many as the spec evaluates, if none are named.
+    pub steps: Option<Vec<usize>>,
+    /// Number of the episode that is shown.
+    pub episode: usize,
+}
+
+/// An adaptation, watched.
+#[derive(Clone, Debug)]
+pub struct Replay {
+    pub method: Method,
+    pub iteration: u64,
+    pub support: usize,
+    pub episode: usize,
+    /// Names and values of the task's parameters.
+    pub task: Vec<(String, f32)>,
+    pub view: View,
+    pub shown: Vec<Shown>,
+}
+
+/// A policy after some gradient steps.
+#[derive(Clone, Debug)]
+pub struct Shown {
+    pub step: usize,
+    /// Mean over all episodes: the number in `eval.csv`.
+    pub mean_return: f32,
+    pub film: Film,
+}
+
+/// Most gradient steps that a replay takes.
+pub const MOST_STEPS: usize = 100;
+/// Most trails that are kept of a batch: more would hide each other.
+const TRAILS: usize = 20;
+
+/// Plays one test task with saved weights.
+///
+/// Errors: [`Error::Input`] for a choice that the run does not have, or a plugin that cannot be drawn.
+pub fn replay(experiment: &Experiment, weights: &Path, choice: &Choice) -> Result<Replay> {
+    let (spec, plugin) = (&experiment.spec, &experiment.plugin);
+    let input = |text: String| Err(Error::Input(text));
+    if plugin.info.kind != PluginKind::Environment {
+        return input(format!("`{}` is no environment: there are no episodes to watch", plugin.info.id));
+    }
+    let adapted = |method: &&Method| matches!(method, Method::Maml | Method::Fomaml);
+    let first = spec.methods.iter().find(adapted).or(spec.methods.first()).copied();
+    let method = choice.method.or(first).unwrap_or(Method::Maml);
+    if !spec.methods.contains(&method) {
+        let known: Vec<&str> = spec.methods.iter().map(|method| method.word()).collect();
+        return input(format!("--method: the run has no `{}`; it has {}", method.word(), known.join(", ")));
+    }
+    let supports = &spec.eval.support;
+    let support = choice.support.unwrap_or(supports[0]);
+    let Some(which) = supports.iter().position(|known| *known == support) else {
+        return input(format!(
+            "--support: the run is evaluated with {supports:?} episodes, not with {support}"
+        ));
+    };
+    if choice.episode >= support {
+        return input(format!(
+            "--episode: {} is not below the {support} episodes of an update",
+            choice.episode
+        ));
+    }
+    let weights = Weights::read(weights)?;
+    let known = iterations(&weights, method);
+    let iteration = choice.iteration.or(known.last().copied());
+    let Some(iteration) = iteration.filter(|iteration| known.contains(iteration)) else {
+        let wanted = choice.iteration.map_or("any".to_owned(), |wanted| wanted.to_string());
+        return input(format!(
+            "--iteration: the weights file does not have {wanted} of `{}`; it has {known:?}",
+            method.word()
+        ));
+    };
+    let learner = experiment.reinforcement(1)?;
+    let Some(task) = learner.test_tasks().get(choice.task) else {
+        let count = learner.test_tasks().len();
+        return input(format!("--task: {} is not below the {count} test tasks (eval.tasks)", choice.task));
+    };
+    let evaluation = learner.evaluation(method, which);
+    let wanted = choice.steps.clone().unwrap_or_else(|| (0..=evaluation.steps(spec.eval.steps)).collect());
+    let most = wanted.iter().copied().max().unwrap_or(0);
+    if most > MOST_STEPS || most > evaluation.steps(most) {
+        let limit = evaluation.steps(MOST_STEPS);
+        return input(format!("--steps: `{}` is adapted by at most {limit} steps here", method.word()));
+    }
+    let mut instance = plugin.env(&spec.task.params, support as u32)?;
+    let Some(view) = instance.view()? else {
+        return input(format!("plugin `{}` cannot be drawn: it has no mamlx.render/1", plugin.info.id));
+    };
+    let theta = parameters(&weights, &learner, method, iteration)?;
+    let film = || Some(Film::of(choice.episode as u32, support.min(TRAILS) as u32));
+    let mut bench = Bench { env: Environments::new(instance), spent: Spent::default() };
+    bench.env.film = film();
+    let mut shown = vec![];
+    evaluation.adapt(0, &mut bench, (choice.task, task), &theta, most, |step, mean_return, bench| {
+        if let Some(film) = std::mem::replace(&mut bench.env.film, film())
+            && wanted.contains(&step)
+        {
+            shown.push(Shown { step, mean_return: mean_return as f32, film });
+        }
+        Ok(())
+    })?;
+    let task = learner.task_names().into_iter().zip(task.iter().copied()).collect();
+    Ok(Replay { method, iteration, support, episode: choice.episode, task, view, shown })
+}
