@@ -1,6 +1,7 @@
 //! Room `cli`: one declaration of commands and flags, one file a command.
 
 mod check;
+mod data;
 mod eval;
 mod explain;
 mod out;
@@ -53,6 +54,14 @@ enum Command {
     #[command(after_help = "Examples:\n  mamlx report results/point_nav/s0-1a2b3c4d\n  \
         mamlx report results/sinusoid/s* --csv > seeds.csv")]
     Report(report::Report),
+    /// Bring data sets here, and look at them.
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  mamlx data fetch omniglot\n  \
+        mamlx data import omniglot ~/images_background.zip ~/images_evaluation.zip\n  \
+        mamlx data info omniglot --sheet task.png"
+    )]
+    Data(data::Data),
     /// List, describe and check plugins.
     #[command(subcommand)]
     Plugin(plugin::Plugin),
@@ -114,6 +123,7 @@ pub fn call(cli: Cli) -> Result<()> {
         Command::Explain(command) => command.call(),
         Command::Eval(command) => command.call(),
         Command::Report(command) => command.call(),
+        Command::Data(command) => command.call(),
         Command::Plugin(command) => command.call(),
     }
 }

@@ -20,6 +20,13 @@ pub struct Plugin {
     pub places: Places,
 }
 
+impl Plugin {
+    /// The same plugin, which looks for data elsewhere.
+    pub fn with_places(self, places: Places) -> Plugin {
+        Plugin { places, ..self }
+    }
+}
+
 /// The function table of the plugin's kind.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Tables {

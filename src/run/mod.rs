@@ -6,7 +6,8 @@
 //! | `session` | the loop over methods and meta-iterations: rows, evaluations, checkpoints, signals |
 //! | `saved` | saved weights, evaluated without training |
 //! | `learner` | what the loop asks of a learning problem |
-//! | `supervised`, `rl` | the two learning problems of the paper (Algorithms 2 and 3) |
+//! | `supervised`, `few_shot`, `rl` | the learning problems of the paper (Algorithm 2 on drawn and on stored points, Algorithm 3) |
+//! | `programs` | what the first two share: the programs of a method |
 //! | `rollout`, `returns`, `baseline` | trajectories, their returns and advantages |
 //! | `optimizer`, `trust_region`, `reduce` | outer steps, and sums over tasks in one fixed order |
 //! | `test_tasks` | the tasks of evaluations |
@@ -17,8 +18,10 @@
 
 pub mod baseline;
 pub mod experiment;
+pub mod few_shot;
 pub mod learner;
 pub mod optimizer;
+pub mod programs;
 pub mod reduce;
 pub mod returns;
 pub mod rl;
