@@ -20,6 +20,7 @@
 //! | [`lower`] | Plan → Program | graph | knows Spec or the paper |
 //! | [`plugin`] | descriptor, environments, tasks, data | spec (parameter tables) | knows graphs |
 //! | [`run`] | Spec, Program, plugin → rows | spec, graph, nn, meta, lower, plugin, record | formats text for files |
+//! | [`data`] | published files, data folders, pictures of tasks | spec, plugin, run (its sampler) | trains or evaluates |
 //! | [`record`] | rows → bytes | – | knows tensors or plugins |
 //! | [`cli`] | arguments → one of the above | all | is imported |
 //!
@@ -44,6 +45,7 @@
 //! 7. `unsafe` lives in `plugin`, `plugins/sdk` and the device back ends of `lower`.
 
 pub mod cli;
+pub mod data;
 pub mod error;
 pub mod graph;
 pub mod lower;

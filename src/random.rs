@@ -14,11 +14,11 @@ pub enum Purpose {
     Init = 1,
     /// Training task: (iteration, task).
     TrainTask = 2,
-    /// Points of a training task: (iteration, task, episode = 0 support, 1 query).
+    /// Points of a training task: (iteration, task, episode = 0 support, 1 query); of a data set: (iteration, task, class).
     TrainPoints = 3,
     /// Test task: (0, task).
     EvalTask = 4,
-    /// Points of a test task: (support size, task, episode = 0 support, 1 query).
+    /// Points of a test task: (support size, task, episode = 0 support, 1 query); of a data set: (0, task, class).
     EvalPoints = 5,
     /// Environment resets of training: (iteration, task, episode).
     TrainReset = 6,

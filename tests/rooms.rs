@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Who may import whom; `error` and `random` are open to all.
-const ARROWS: [(&str, &[&str]); 9] = [
+const ARROWS: [(&str, &[&str]); 10] = [
     ("spec", &[]),
     ("graph", &[]),
     ("record", &[]),
@@ -13,7 +13,8 @@ const ARROWS: [(&str, &[&str]); 9] = [
     ("lower", &["graph"]),
     ("plugin", &["spec"]),
     ("run", &["spec", "graph", "nn", "meta", "lower", "plugin", "record"]),
-    ("cli", &["spec", "graph", "nn", "meta", "lower", "plugin", "record", "run"]),
+    ("data", &["spec", "plugin", "run"]),
+    ("cli", &["spec", "graph", "nn", "meta", "lower", "plugin", "record", "run", "data"]),
 ];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {

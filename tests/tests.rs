@@ -1,5 +1,6 @@
 //! Every promise has its module; one binary keeps the build short.
 
+mod data;
 mod durability;
 mod explain;
 mod faults;
@@ -10,8 +11,8 @@ mod meta;
 mod nn;
 mod plugin;
 mod record;
-mod report;
 mod replay;
+mod report;
 mod rooms;
 mod run;
 mod run_numerics;

@@ -3,6 +3,7 @@
 mod check;
 mod compare;
 mod completions;
+mod data;
 mod eval;
 mod explain;
 mod out;
@@ -89,6 +90,14 @@ enum Command {
         mamlx replay results/point_nav/s0-1a2b3c4d --task 0 --steps 0,1,3 -o figure4.svg -o page.html"
     )]
     Replay(replay::Replay),
+    /// Bring data sets here, and look at them.
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  mamlx data fetch omniglot\n  \
+        mamlx data import omniglot ~/images_background.zip ~/images_evaluation.zip\n  \
+        mamlx data info omniglot --sheet task.png"
+    )]
+    Data(data::Data),
     /// List, describe, check and begin plugins.
     #[command(subcommand)]
     Plugin(plugin::Plugin),
@@ -165,6 +174,7 @@ pub fn call(cli: Cli) -> Result<()> {
         Command::Compare(command) => command.call(),
         Command::Watch(command) => command.call(),
         Command::Replay(command) => command.call(),
+        Command::Data(command) => command.call(),
         Command::Plugin(command) => command.call(),
         Command::Schema(command) => command.call(),
         Command::Completions(command) => command.call(),

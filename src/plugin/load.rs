@@ -22,6 +22,13 @@ pub struct Plugin {
     pub(super) render: Option<&'static abi::Render>,
 }
 
+impl Plugin {
+    /// The same plugin, which looks for data elsewhere.
+    pub fn with_places(self, places: Places) -> Plugin {
+        Plugin { places, ..self }
+    }
+}
+
 /// The function table of the plugin's kind.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Tables {

@@ -2,7 +2,7 @@
 
 use mamlx_plugin::Places;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The environment variable with folders of data, separated as in `PATH`.
 pub const DATA: &str = "MAMLX_DATA";
@@ -12,6 +12,15 @@ pub const CACHE: &str = "MAMLX_CACHE";
 /// The folders of `--data-dir`, then those of `MAMLX_DATA`, then `data/` of the working folder, then the user's own.
 pub fn standard(from_command_line: &[PathBuf]) -> Places {
     of(from_command_line, &|name| std::env::var_os(name).filter(|value| !value.is_empty()))
+}
+
+/// Where new data goes: the first folder of `--data-dir` or `MAMLX_DATA`, else `data/` if the working folder has one,
+/// else the user's own.
+pub fn home(places: &Places) -> PathBuf {
+    let here = Path::new("data");
+    // Whatever stands before `data` was named by the user.
+    let named = places.folders.first().filter(|first| *first != here || here.is_dir());
+    named.or(places.folders.last()).cloned().unwrap_or_else(|| here.to_owned())
 }
 
 /// The same, from the environment's variables.

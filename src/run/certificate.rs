@@ -89,7 +89,7 @@ pub fn certificates(experiment: &Experiment) -> Result<Vec<Certificate>> {
 }
 
 fn supervised_of(spec: &Spec, method: Method, inputs: usize, outputs: usize) -> Result<Certificate> {
-    let plans = supervised::plans(spec, method, inputs, outputs)?;
+    let plans = supervised::plans(spec, method, &[inputs], outputs)?;
     let adapts = matches!(method, Method::Maml | Method::Fomaml);
     let layout = plans.model.layout();
     let steps = if adapts { spec.inner.steps.min(5) } else { 0 };

@@ -1,12 +1,14 @@
 //! A spec file and its plugin, opened and checked: everything that can be wrong before the first row is found here.
 
 use super::certificate::Certificate;
+use super::few_shot::{self, FewShot};
 use super::learner::Learner;
 use super::rl::{self, Reinforcement};
 use super::supervised::{self, Supervised};
 use crate::error::{Error, Result};
 use crate::graph::Plan;
 use crate::meta::build;
+use crate::nn::block::Misfit;
 use crate::plugin::{Plugin, SearchPath};
 use crate::record::{GradientRecord, Host, Identity, Manifest, PluginRecord, Stamp, Status};
 use crate::spec::{self, Draft, Method, Order, PluginKind, Spec, SweepRun, Word};
@@ -42,17 +44,10 @@ fn draft(path: &Path, overrides: &[String], search: &SearchPath) -> Result<(Draf
 
 /// Whether the layers fit shows only once an instance has said what a point is.
 fn layers_fit(draft: &Draft, plugin: &Plugin, spec: &Spec) -> Result<()> {
-    let (PluginKind::Tasks, Some(_)) = (plugin.info.kind, &spec.model.layers) else { return Ok(()) };
-    let spaces = plugin.tasks(&spec.task.params)?.spaces().clone();
-    for method in &spec.methods {
-        let inputs = supervised::inputs(&spaces, *method);
-        if let Err(misfit) = build::network(&spec.model, &[inputs], spaces.y.len(), spec.inner.steps) {
-            let (key, message) = (build::key(&spec.model, &misfit), misfit.to_string());
-            let declared = Some((&plugin.info.params, plugin.info.kind));
-            return Err(draft.refuse(&key, &message, None, declared).into());
-        }
-    }
-    Ok(())
+    let Some(Err(misfit)) = network_fit(spec, plugin)? else { return Ok(()) };
+    let (key, message) = (build::key(&spec.model, &misfit), misfit.to_string());
+    let declared = Some((&plugin.info.params, plugin.info.kind));
+    Err(draft.refuse(&key, &message, None, declared).into())
 }
 
 fn folder_of(path: &Path) -> PathBuf {
@@ -98,10 +93,7 @@ impl Experiment {
             PluginKind::Tasks => {
                 Ok(Box::new(Supervised::new(&self.spec, &self.plugin, &self.folder, threads)?))
             }
-            PluginKind::Data => Err(Error::Input(format!(
-                "task.plugin: `{}` is a data set; few-shot classification from data sets is not built yet",
-                self.spec.task.plugin
-            ))),
+            PluginKind::Data => Ok(Box::new(FewShot::new(&self.spec, &self.plugin, threads)?)),
         }
     }
 
@@ -127,12 +119,18 @@ impl Experiment {
                 policy.fisher(&[], rows),
             ]);
         }
-        let tasks = self.plugin.tasks(params)?;
-        let plans = supervised::plans(spec, Method::Maml, tasks.spaces().x.len(), tasks.spaces().y.len())?;
+        let (plans, counts) = if self.plugin.info.kind == PluginKind::Data {
+            let shape = self.plugin.data(params)?.spaces().item_shape.clone();
+            (few_shot::plans(spec, Method::Maml, &shape)?, few_shot::counts(spec))
+        } else {
+            let tasks = self.plugin.tasks(params)?;
+            let (x, y) = (tasks.spaces().x.len(), tasks.spaces().y.len());
+            (supervised::plans(spec, Method::Maml, &[x], y)?, supervised::counts(spec))
+        };
         Ok(vec![
-            plans.meta_gradient(&[], spec.task.support, spec.task.query, spec.inner.steps),
-            plans.adapt(&[], spec.eval.support[0]),
-            plans.evaluate(&[], spec.task.query),
+            plans.meta_gradient(&[], counts.support, counts.query, spec.inner.steps),
+            plans.adapt(&[], counts.eval[0]),
+            plans.evaluate_after(&[], counts.eval[0], counts.query, 0),
         ])
     }
 
@@ -211,5 +209,28 @@ fn record(certificate: &Certificate) -> GradientRecord {
         error_f64: text(certificate.error_f64),
         other_order: certificate.other_order.map(text),
         holds: certificate.holds(),
+    }
+}
+
+/// Builds the networks of a spec with blocks, to see whether they fit what the plugin's points are. `None`: nothing to
+/// find out, or a data set whose files are not here, which its spec can be checked without.
+fn network_fit(spec: &Spec, plugin: &Plugin) -> Result<Option<std::result::Result<(), Misfit>>> {
+    if spec.model.layers.is_none() {
+        return Ok(None);
+    }
+    let (params, steps) = (&spec.task.params, spec.inner.steps);
+    let fit = |input: &[usize], outputs| build::network(&spec.model, input, outputs, steps).map(|_| ());
+    match plugin.info.kind {
+        PluginKind::Environment => Ok(None),
+        PluginKind::Tasks => {
+            let spaces = plugin.tasks(params)?.spaces().clone();
+            let mut methods = spec.methods.iter();
+            let each = |method: &Method| fit(&[supervised::inputs(&spaces, *method)], spaces.y.len());
+            Ok(Some(methods.try_for_each(each)))
+        }
+        PluginKind::Data => {
+            let data = plugin.data(params).ok();
+            Ok(data.map(|data| fit(&data.spaces().item_shape, spec.task.ways.unwrap_or(2))))
+        }
     }
 }

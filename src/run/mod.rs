@@ -10,7 +10,8 @@
 //! | `sweep` | the runs of a sweep, several at a time |
 //! | `replay`, `film` | one evaluated task played again and watched |
 //! | `learner` | what the loop asks of a learning problem |
-//! | `supervised`, `rl` | the two learning problems of the paper (Algorithms 2 and 3) |
+//! | `supervised`, `few_shot`, `rl` | the learning problems of the paper (Algorithm 2 on drawn and on stored points, Algorithm 3) |
+//! | `programs` | what the first two share: the programs of a method |
 //! | `rollout`, `returns`, `baseline` | trajectories, their returns and advantages |
 //! | `optimizer`, `trust_region`, `reduce` | outer steps, and sums over tasks in one fixed order |
 //! | `test_tasks` | the tasks of evaluations |
@@ -22,10 +23,12 @@
 pub mod baseline;
 pub mod certificate;
 pub mod experiment;
-pub mod forecast;
+pub mod few_shot;
 pub mod film;
+pub mod forecast;
 pub mod learner;
 pub mod optimizer;
+pub mod programs;
 pub mod reduce;
 pub mod replay;
 pub mod returns;

@@ -5,6 +5,7 @@ use super::report::Report;
 use super::schema::*;
 use super::tree::Node;
 use super::walk::Walked;
+use super::words::Word;
 
 pub(super) fn check(walked: &Walked, kind: Option<PluginKind>, root: &Node, report: &Report) {
     let spec = &walked.spec;
@@ -98,5 +99,49 @@ fn check_kind(spec: &Spec, kind: PluginKind, report: &Report, fail: impl Fn(&str
             let message = format!("`task.horizon` is for environments; plugin `{plugin}` is none");
             fail("task.horizon", &message, "remove the line");
         }
+    }
+    check_data(spec, kind == PluginKind::Data, report, fail);
+}
+
+/// What a data set needs and what only a data set may have.
+fn check_data(spec: &Spec, data: bool, report: &Report, fail: impl Fn(&str, &str, &str)) {
+    let plugin = &spec.task.plugin;
+    if report.clean(&["task.ways"]) {
+        if data && spec.task.ways.is_none() {
+            let message = format!("`task.ways` is missing; plugin `{plugin}` is a data set");
+            fail("task.ways", &message, "add `ways: N`, the classes of one task (paper: 5 or 20)");
+        }
+        if !data && spec.task.ways.is_some() {
+            let message = format!("`task.ways` is for data sets; plugin `{plugin}` is none");
+            fail("task.ways", &message, "remove the line");
+        }
+    }
+    if !data && spec.task.rotate && report.clean(&["task.rotate"]) {
+        let message = format!("`task.rotate` is for data sets; plugin `{plugin}` is none");
+        fail("task.rotate", &message, "remove the line");
+    }
+    if !data {
+        return;
+    }
+    let other = [Method::Pretrained, Method::Oracle].into_iter().find(|method| spec.methods.contains(method));
+    if let (Some(other), true) = (other, report.clean(&["methods"])) {
+        let message = format!("`methods` has {}, which classification does not offer", other.word());
+        let help = match other {
+            Method::Oracle => {
+                "classes have no parameters that an oracle could be told; use maml, fomaml or random"
+            }
+            _ => {
+                "the labels of different tasks mean different classes, so there is nothing to train on all tasks at \
+                  once; use maml, fomaml or random"
+            }
+        };
+        fail("methods", &message, help);
+    }
+    if spec.eval.task_file.is_some() && report.clean(&["eval.task_file"]) {
+        fail(
+            "eval.task_file",
+            "`eval.task_file` is for tasks with parameters, which those of a data set have not",
+            "remove the line; test tasks are a function of the seed",
+        );
     }
 }

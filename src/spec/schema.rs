@@ -64,10 +64,18 @@ pub struct Task {
     pub plugin: String,
     /// The plugin's own parameters, checked against the table that the plugin declares.
     pub params: BTreeMap<String, ParamValue>,
-    /// Supervised: support points per task (K). Reinforcement learning: trajectories per inner update.
+    /// Classes per task (N; data sets only; null otherwise).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ways: Option<usize>,
+    /// Supervised: support points per task (K), of a data set per class. Reinforcement learning: trajectories per inner
+    /// update.
     pub support: usize,
-    /// Supervised: query points per task. Reinforcement learning: trajectories after adaptation.
+    /// Supervised: query points per task, of a data set per class. Reinforcement learning: trajectories after adaptation.
     pub query: usize,
+    /// Whether every class of a task is turned by a random multiple of 90°, as the released code does with Omniglot
+    /// (data sets of square images only).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rotate: bool,
     /// Steps per episode; the host's time limit (environments only; null otherwise).
     pub horizon: Option<usize>,
     /// How many trajectories a batch of `support` or `query` has (environments only).

@@ -93,7 +93,7 @@ fn methods(field: Field<'_>) -> Vec<Method> {
     methods
 }
 
-/// Defaults: no parameters, as many query points as support points, no horizon.
+/// Defaults: no parameters, as many query points as support points, no turns, no horizon.
 fn task(mut block: Block<'_>, table: Option<&ParamTable>) -> Task {
     let plugin = plugin_name(&block.field("plugin"));
     let params = block.field("params");
@@ -104,11 +104,13 @@ fn task(mut block: Block<'_>, table: Option<&ParamTable>) -> Task {
             BTreeMap::new()
         }
     };
+    let ways = block.field("ways").given().map(|field| field.count(2..=10_000, Some(2)));
     let support = block.field("support").count(POINTS, None);
     let query = block.field("query").count(POINTS, Some(support));
+    let rotate = block.field("rotate").flag(false);
     let horizon = block.field("horizon").given().map(|field| field.count(1..=1_000_000, Some(1)));
     let sampling = block.field("sampling").word(Sampling::Episodes);
-    Task { plugin: plugin.unwrap_or_default(), params, support, query, horizon, sampling }
+    Task { plugin: plugin.unwrap_or_default(), params, ways, support, query, rotate, horizon, sampling }
 }
 
 /// The plugin's name, where it is one.

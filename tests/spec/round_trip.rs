@@ -113,6 +113,7 @@ impl Draw {
     fn spec(&mut self) -> (Spec, ParamTable, PluginKind) {
         let kind = [PluginKind::Tasks, PluginKind::Environment, PluginKind::Data][self.below(3)];
         let reinforce = kind == PluginKind::Environment;
+        let data = kind == PluginKind::Data;
         let mut table = ParamTable::default();
         let mut params = BTreeMap::new();
         for i in 0..self.below(4) {
@@ -131,10 +132,16 @@ impl Draw {
         let spec = Spec {
             name: ["demo", "5", "null", "true", "1e3", "x_-."][self.below(6)].into(),
             seed: self.0.random(),
-            methods: Method::TABLE.iter().map(|row| row.1).skip(1 + self.below(4)).collect(),
+            methods: if data {
+                vec![Method::Random, Method::Fomaml]
+            } else {
+                Method::TABLE.iter().map(|row| row.1).skip(1 + self.below(4)).collect()
+            },
             task: Task {
                 plugin: ["demo", "0x1f", "yes-1"][self.below(3)].into(),
                 params,
+                ways: data.then(|| 2 + self.below(100)),
+                rotate: data && self.coin(),
                 support: 1 + self.below(1000),
                 query: 1 + self.below(1000),
                 horizon: reinforce.then(|| 1 + self.below(1000)),
@@ -169,7 +176,7 @@ impl Draw {
             eval: Eval {
                 every: self.below(1000),
                 tasks: 1 + self.below(1000),
-                task_file: if self.coin() { Some(format!("tasks/{}x", self.text())) } else { None },
+                task_file: if self.coin() && !data { Some(format!("tasks/{}x", self.text())) } else { None },
                 steps: self.below(10_000),
                 support,
                 rate,

@@ -19,6 +19,13 @@ fn shipped(name: &str, sets: &[&str]) -> Spec {
     ];
     let (params, kind) = match draft.plugin() {
         "sinusoid" => (vec![], PluginKind::Tasks),
+        "miniimagenet" => (vec![], PluginKind::Data),
+        "omniglot" => {
+            let whole = |name: &str| param(name, ParamKind::Int, Some(ParamValue::Int(1)));
+            let numbers = ["split_seed", "train_classes", "val_classes"].map(whole);
+            let words = [text("images", ["full", "minimal"]), text("split", ["shuffled", "by_file"])];
+            (words.into_iter().chain(numbers).collect(), PluginKind::Data)
+        }
         "cheetah" => (cheetah, PluginKind::Environment),
         "ant" => (ant, PluginKind::Environment),
         _ => (vec![text("reward", ["distance", "squared_distance"])], PluginKind::Environment),
@@ -108,4 +115,38 @@ fn the_task_files_are_there_and_have_every_task() {
         let rows = std::fs::read_to_string(path).unwrap().lines().count() - 1;
         assert_eq!(rows, eval.tasks);
     }
+}
+
+/// Protocol, sections A.2 and A.3: meta-batch, inner steps and rate, and the numbers of table 1.
+#[test]
+fn classification_has_the_settings_of_table_1() {
+    let cases = [
+        ("omniglot_5w1s", 5, 1, 1, (32, 1, 0.4), (3, 0.987)),
+        ("omniglot_5w5s", 5, 5, 5, (32, 1, 0.4), (3, 0.999)),
+        ("omniglot_20w1s", 20, 1, 1, (16, 5, 0.1), (5, 0.958)),
+        ("omniglot_20w5s", 20, 5, 5, (16, 5, 0.1), (5, 0.989)),
+        ("omniglot_noconv_5w1s", 5, 1, 1, (32, 1, 0.4), (3, 0.897)),
+        ("omniglot_noconv_5w5s", 5, 5, 5, (32, 1, 0.4), (3, 0.975)),
+        ("miniimagenet_5w1s", 5, 1, 15, (4, 5, 0.01), (10, 0.487)),
+        ("miniimagenet_5w5s", 5, 5, 15, (2, 5, 0.01), (10, 0.6311)),
+    ];
+    for (name, ways, support, query, (batch, steps, rate), (at, accuracy)) in cases {
+        let spec = shipped(name, &[]);
+        assert_eq!(spec.name, name);
+        assert_eq!(
+            (spec.task.ways, spec.task.support, spec.task.query),
+            (Some(ways), support, query),
+            "{name}"
+        );
+        assert_eq!((spec.outer.tasks, spec.inner.steps, spec.inner.rate), (batch, steps, rate), "{name}");
+        assert_eq!((spec.outer.iterations, spec.eval.tasks, spec.eval.steps), (60_000, 600, 10), "{name}");
+        assert_eq!(spec.inner.reduction, Reduction::SumOverShot, "{name}");
+        assert_eq!(spec.task.rotate, name.starts_with("omniglot"), "{name}");
+        let published = &spec.published[0];
+        assert_eq!((&published.steps[..], &published.values[..]), (&[at][..], &[accuracy][..]), "{name}");
+        assert_eq!(published.metric, Metric::Accuracy);
+    }
+    let small = shipped("omniglot_small_5w1s", &[]);
+    assert_eq!((small.outer.iterations, small.outer.tasks, small.inner.rate), (3000, 32, 0.4));
+    assert_eq!(small.inner.reduction, Reduction::Mean);
 }

@@ -2,7 +2,7 @@
 
 use crate::limits::{DECODER_BYTES, SIDE};
 use image::imageops::{self, FilterType};
-use image::{DynamicImage, GenericImageView, ImageError, ImageReader, Limits};
+use image::{DynamicImage, GenericImageView, ImageError, ImageFormat, ImageReader, Limits};
 use std::io::Cursor;
 
 /// How an image becomes smaller.
@@ -41,7 +41,7 @@ impl Recipe {
         let mut reader = ImageReader::new(Cursor::new(bytes));
         // `with_guessed_format` reads the first bytes, which cannot fail in memory.
         reader = reader.with_guessed_format().map_err(|e| e.to_string())?;
-        if reader.format().is_none() {
+        if !matches!(reader.format(), Some(ImageFormat::Png | ImageFormat::Jpeg)) {
             return Err("it is neither a PNG nor a JPEG image".into());
         }
         let mut limits = Limits::no_limits();

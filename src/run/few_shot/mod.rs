@@ -1,0 +1,15 @@
+//! Few-shot classification from data sets: N-way K-shot tasks (paper, section 5.2), the same for every data set.
+//!
+//! [`sampler`] says which classes and items a task has, as a function of the seed; [`reader`] fetches them from the
+//! plugin; [`learner`] is Algorithm 2 over them.
+//!
+//! Tasks are drawn and read on the worker threads, each just before its own step. That is all the prefetching that a
+//! compact cache in memory needs: reading a task takes microseconds, its step milliseconds (`timing.csv` has both).
+
+pub mod learner;
+pub mod reader;
+pub mod sampler;
+
+pub use learner::{FewShot, counts, plans};
+pub use reader::Reader;
+pub use sampler::{Chosen, Episode};

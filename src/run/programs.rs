@@ -1,0 +1,220 @@
+//! The lowered programs of a supervised method, and what both kinds of supervised tasks do with them: a task's
+//! meta-gradient, a task's adaptation curve, and the outer step over a batch of tasks.
+
+use super::learner::State;
+use super::optimizer::GradientOptimizer;
+use super::reduce::{sum_rows, sum_values};
+use super::workers::Shared;
+use crate::error::{Error, Result};
+use crate::graph::Plan;
+use crate::lower::lower;
+use crate::meta::supervised::Learner as Plans;
+use crate::nn::Layout;
+use crate::record::row::TrainRow;
+use crate::spec::{Method, Spec, Word};
+
+/// The weight of a new batch in running averages of moments (the usual momentum of 0.9).
+const AVERAGE_WEIGHT: f32 = 0.1;
+
+/// The programs of one method.
+pub struct Programs {
+    pub layout: Layout,
+    train: Option<Training>,
+    /// One inner step; none for methods that do not adapt.
+    adapt: Option<Stages>,
+    evaluate: Stages,
+    /// Whether judging the queries takes the support points too.
+    beside: bool,
+}
+
+/// Programs by evaluation support size, then by the inner steps taken before; the last of a row stands for all after
+/// it. A network that tells neither apart has one program for all.
+struct Stages(Vec<Vec<Shared>>);
+
+impl Stages {
+    fn at(&self, support: usize, updates: usize) -> &Shared {
+        let row = &self.0[support.min(self.0.len() - 1)];
+        &row[updates.min(row.len() - 1)]
+    }
+}
+
+struct Training {
+    program: Shared,
+    /// Whether the program adapts on support points first.
+    adapts: bool,
+}
+
+/// Points of one task, over all its classes.
+pub struct Counts {
+    pub support: usize,
+    pub query: usize,
+    /// Support points of each evaluation.
+    pub eval: Vec<usize>,
+}
+
+/// One task's share of a meta-iteration.
+#[derive(Clone, Default)]
+pub struct TaskWork {
+    pub support: Points,
+    pub query: Points,
+    gradient: Vec<f32>,
+    loss: f32,
+}
+
+/// Points of a task: `x [n, inputs]`, `y [n, outputs]`.
+#[derive(Clone, Default)]
+pub struct Points {
+    pub x: Vec<f32>,
+    pub y: Vec<f32>,
+}
+
+/// The adaptation of one test task.
+pub struct Curve<'a> {
+    /// Which of [`Counts::eval`].
+    pub which: usize,
+    pub steps: usize,
+    pub support: &'a Points,
+    pub query: &'a Points,
+}
+
+impl AsRef<[f32]> for TaskWork {
+    fn as_ref(&self) -> &[f32] {
+        &self.gradient
+    }
+}
+
+impl TaskWork {
+    /// The loss, where it or its gradient is not finite.
+    pub fn finite(&self) -> std::result::Result<(), f32> {
+        let finite = self.loss.is_finite() && self.gradient.iter().all(|g| g.is_finite());
+        if finite { Ok(()) } else { Err(self.loss) }
+    }
+}
+
+impl Programs {
+    /// Builds and lowers every program of a method.
+    pub fn new(spec: &Spec, method: Method, plans: &Plans, counts: &Counts, threads: usize) -> Programs {
+        let shared = |plan: Plan| Shared::new(lower(plan), threads);
+        let Counts { support, query, eval } = counts;
+        let train = match method {
+            Method::Random => None,
+            Method::Maml | Method::Fomaml => {
+                Some(plans.meta_gradient(&[], *support, *query, spec.inner.steps))
+            }
+            // The released baselines train on the support points alone (protocol A.1).
+            Method::Pretrained | Method::Oracle => Some(plans.meta_gradient(&[], 0, *support, 0)),
+        };
+        let adapts = matches!(method, Method::Maml | Method::Fomaml);
+        // Only a network that counts steps has more than one stage (see `Network::counts_steps`).
+        let last = if plans.model.counts_steps() { spec.inner.steps } else { 0 };
+        let row = |program: &dyn Fn(usize) -> Plan| (0..=last).map(|at| shared(program(at))).collect();
+        let adapts_at_test = method != Method::Oracle;
+        let adapt = adapts_at_test
+            .then(|| Stages(eval.iter().map(|n| row(&|at| plans.adapt_after(&[], *n, at))).collect()));
+        let beside = plans.model.needs_support();
+        let evaluate = |n: usize| row(&|at| plans.evaluate_after(&[], n, *query, at));
+        let evaluate = if beside { eval.iter().map(|n| evaluate(*n)).collect() } else { vec![evaluate(0)] };
+        Programs {
+            layout: plans.model.layout(),
+            train: train.map(|plan| Training { program: shared(plan), adapts }),
+            adapt,
+            evaluate: Stages(evaluate),
+            beside,
+        }
+    }
+
+    /// Whether training takes query points beside the support points.
+    pub fn adapts(&self) -> bool {
+        self.train.as_ref().is_some_and(|training| training.adapts)
+    }
+
+    /// The outer loss of a task and its gradient, from the points in `work`.
+    pub fn gradient(&self, thread: usize, state: &State, rate: f32, work: &mut TaskWork) -> Result<()> {
+        let Some(training) = &self.train else {
+            return Err(Error::Run(format!("{} is not trained", state.method.word())));
+        };
+        let (theta, rate) = (&state.theta[..], [rate]);
+        let TaskWork { support, query, gradient, loss } = work;
+        gradient.resize(theta.len(), 0.0);
+        let outputs: &mut [&mut [f32]] = &mut [gradient, std::slice::from_mut(loss)];
+        if training.adapts {
+            let inputs = [theta, &rate, &support.x, &support.y, &query.x, &query.y];
+            training.program.run(thread, &inputs, outputs);
+        } else {
+            training.program.run(thread, &[theta, &support.x, &support.y], outputs);
+        }
+        Ok(())
+    }
+
+    /// Adapts to a task step by step; `each` gets the number of steps, the loss on the queries and the predictions.
+    pub fn curve(
+        &self,
+        thread: usize,
+        theta: &[f32],
+        curve: &Curve,
+        rates: impl Fn(usize) -> f32,
+        mut each: impl FnMut(usize, f32, &[f32]),
+    ) {
+        let Curve { which, steps, support, query } = *curve;
+        let mut theta = theta.to_vec();
+        let mut next = theta.clone();
+        let (mut loss, mut ignored) = ([0.0f32], [0.0f32]);
+        let mut predicted = vec![0.0; query.y.len()];
+        let steps = if self.adapt.is_none() { 0 } else { steps };
+        for step in 0..=steps {
+            let outputs: &mut [&mut [f32]] = &mut [&mut loss, &mut predicted];
+            let mut inputs: Vec<&[f32]> = vec![&theta, &support.x, &query.x, &query.y];
+            if !self.beside {
+                inputs.remove(1);
+            }
+            self.evaluate.at(which, step).run(thread, &inputs, outputs);
+            each(step, loss[0], &predicted);
+            if let (true, Some(adapt)) = (step < steps, &self.adapt) {
+                let rate = [rates(step)];
+                let outputs: &mut [&mut [f32]] = &mut [&mut next, &mut ignored];
+                let inputs: [&[f32]; 4] = [&theta, &rate, &support.x, &support.y];
+                adapt.at(which, step).run(thread, &inputs, outputs);
+                std::mem::swap(&mut theta, &mut next);
+            }
+        }
+    }
+}
+
+/// One update of θ from the gradients of a batch of tasks (Algorithm 2, line 10).
+pub fn outer_step(
+    spec: &Spec,
+    layout: &Layout,
+    batch: &[TaskWork],
+    state: &mut State,
+    train: &mut TrainRow,
+) -> Result<()> {
+    let tasks = batch.len();
+    let mut gradient = vec![0.0; state.theta.len()];
+    sum_rows(batch, &mut gradient);
+    gradient.iter_mut().for_each(|g| *g /= tasks as f32);
+    let losses: Vec<f64> = batch.iter().map(|work| f64::from(work.loss)).collect();
+    let mut optimizer = GradientOptimizer::new(&spec.outer.optimizer, state.theta.len())
+        .ok_or_else(|| Error::Input("outer.optimizer: trpo trains policies; use adam or sgd here".into()))?;
+    if !state.optimizer.is_empty() {
+        optimizer.restore(&state.optimizer)?;
+    }
+    layout.settle(&mut state.theta, &mut gradient, AVERAGE_WEIGHT);
+    optimizer.step(&mut state.theta, &gradient)?;
+    state.optimizer = optimizer.to_bytes();
+    state.tasks_seen += tasks as u64;
+    state.iteration += 1;
+    train.loss_outer = Some((sum_values(&losses) / tasks as f64) as f32);
+    Ok(())
+}
+
+/// Share of points whose largest prediction is at the one-hot label's place.
+pub fn accuracy(predicted: &[f32], y: &[f32], points: usize) -> f32 {
+    let width = y.len() / points;
+    let right = predicted.chunks(width).zip(y.chunks(width)).filter(|(p, y)| best(p) == best(y)).count();
+    right as f32 / points as f32
+}
+
+/// The place of a row's largest number.
+pub fn best(row: &[f32]) -> Option<usize> {
+    (0..row.len()).max_by(|a, b| row[*a].total_cmp(&row[*b]))
+}

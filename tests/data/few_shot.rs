@@ -1,0 +1,179 @@
+//! Classification from a spec file: the same bytes for any number of threads, and tasks that can be learnt.
+
+use super::generated::{Entry, characters, write};
+use super::real_omniglot;
+use crate::libraries;
+use std::path::Path;
+use std::process::{Command, Output};
+
+const SPEC: &str = "
+name: glyphs
+methods: [random, maml, fomaml]
+task: {plugin: glyphs, ways: 5, support: 1, query: 2, params: {noise: 0.02}}
+model:
+  layers: [flatten, {kind: linear, width: 32}, batch_norm, relu, linear]
+  init: xavier
+inner: {steps: 1, rate: 0.4, loss: cross_entropy}
+outer: {iterations: 60, tasks: 6, optimizer: {kind: adam, rate: 0.005}}
+eval: {tasks: 20, steps: 2, every: 30, support: [1, 5]}
+";
+
+fn mamlx(args: &[&str], folder: &Path) -> Output {
+    let plugins = [libraries::folder(), libraries::folder().join("examples")];
+    Command::new(env!("CARGO_BIN_EXE_mamlx"))
+        .args(args)
+        .env("MAMLX_PLUGIN_PATH", std::env::join_paths(plugins).unwrap())
+        .env("MAMLX_DATA", folder)
+        .env("MAMLX_CACHE", folder.join("cache"))
+        .current_dir(folder)
+        .output()
+        .unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn any_number_of_threads_classifies_to_the_same_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("spec.yaml"), SPEC).unwrap();
+    for threads in ["1", "2", "3"] {
+        let output = mamlx(&["run", "spec.yaml", "--out", threads, "--threads", threads], folder.path());
+        assert!(output.status.success(), "{}", stderr(&output));
+    }
+    for file in ["train.csv", "eval.csv", "summary.csv", "weights.safetensors"] {
+        let read = |threads: &str| std::fs::read(folder.path().join(threads).join(file)).unwrap();
+        assert!(read("1") == read("2") && read("1") == read("3"), "{file} differs");
+    }
+    let summary = std::fs::read_to_string(folder.path().join("1/summary.csv")).unwrap();
+    let accuracy = |method: &str, support: &str, step: &str| -> f32 {
+        let start = format!(",{method},test,{support},{step},accuracy,");
+        let lines =
+            summary.lines().filter(|line| line.contains(&start) && line.split(',').nth(10) == Some(""));
+        lines.last().unwrap().split(',').nth(6).unwrap().parse().unwrap()
+    };
+    // Glyphs with little noise are easy to tell apart once there is an example of each.
+    assert!(accuracy("maml", "1", "1") > 0.6, "{summary}");
+    assert!(accuracy("maml", "1", "1") > accuracy("maml", "1", "0") + 0.2, "{summary}");
+    let rows = std::fs::read_to_string(folder.path().join("1/eval.csv")).unwrap();
+    assert!(
+        rows.lines().skip(1).all(|row| row.contains(",transductive,")),
+        "every row says how batches were normalised"
+    );
+    let again = mamlx(&["eval", "1", "--out", "again"], folder.path());
+    assert!(again.status.success(), "{}", stderr(&again));
+    let evaluated = |run: &str| std::fs::read(folder.path().join(run).join("eval.csv")).unwrap();
+    assert!(evaluated("1") == evaluated("again"));
+}
+
+#[test]
+fn what_a_task_needs_is_checked_before_it_starts() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("spec.yaml"), SPEC).unwrap();
+    let cases = [
+        (&["task.support=15", "task.query=6"][..], "item"),
+        (&["task.ways=11"], "split `test` of `glyphs` has 10"),
+        (&["task.ways=null"], "`task.ways` is missing"),
+        (&["methods=[pretrained]"], "nothing to train on all tasks"),
+        (&["task.rotate=true", "eval.task_file=a.csv"], "eval.task_file"),
+        (&["model.layers=[relu]"], "model.layers"),
+    ];
+    for (sets, expected) in cases {
+        let sets: Vec<&str> = sets.iter().flat_map(|set| ["--set", set]).collect();
+        let output = mamlx(&[&["run", "spec.yaml", "--out", "never"], &sets[..]].concat(), folder.path());
+        assert_eq!(output.status.code(), Some(2), "{sets:?}: {}", stderr(&output));
+        assert!(stderr(&output).contains(expected), "{sets:?}: {}", stderr(&output));
+    }
+    let output = mamlx(
+        &["check", "spec.yaml", "--set", "task.plugin=sinusoid", "--set", "task.params={}"],
+        folder.path(),
+    );
+    assert!(stderr(&output).contains("`task.ways` is for data sets"), "{}", stderr(&output));
+}
+
+/// import, info with a picture, and a short run, as a user would.
+#[test]
+fn data_is_imported_looked_at_and_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let (home, elsewhere) = (folder.path().join("home"), folder.path().join("elsewhere"));
+    std::fs::create_dir_all(&home).unwrap();
+    for (name, alphabets) in
+        [("images_background_small1", [("Greek", 6)]), ("images_background_small2", [("Tagalog", 6)])]
+    {
+        write(&characters(name, &alphabets, 4), &elsewhere.join(format!("{name}.zip")), false);
+    }
+    let files = ["1", "2"].map(|n| elsewhere.join(format!("images_background_small{n}.zip")));
+    let set = ["--set", "images=minimal", "--set", "split=by_file"];
+    let first = files[0].to_str().unwrap();
+    let alone = mamlx(&[&["data", "import", "omniglot", first], &set[..]].concat(), &home);
+    assert_eq!(alone.status.code(), Some(2), "{}", stderr(&alone));
+    assert!(stderr(&alone).contains("images_background_small2"), "{}", stderr(&alone));
+    assert_eq!(
+        std::fs::read_dir(&home).unwrap().filter(|e| e.as_ref().unwrap().file_name() != "cache").count(),
+        0
+    );
+    let both = mamlx(
+        &[&["data", "import", "omniglot", first, files[1].to_str().unwrap()], &set[..]].concat(),
+        &home,
+    );
+    assert!(both.status.success(), "{}", stderr(&both));
+    let picture = ["--sheet", "task.png", "--ways", "3", "--shots", "2", "--queries", "1", "--rotate"];
+    let info = mamlx(&[&["data", "info", "omniglot"], &set[..], &picture].concat(), &home);
+    let said = String::from_utf8_lossy(&info.stdout).into_owned();
+    assert!(
+        info.status.success() && said.contains("train") && said.contains("6 classes"),
+        "{said}{}",
+        stderr(&info)
+    );
+    let sheet = image::open(home.join("task.png")).unwrap().into_rgb8();
+    // Three rows and three columns of 28-pixel images at twice their size.
+    assert_eq!(sheet.dimensions(), (3 * 58 + 2 + 12, 3 * 58 + 2));
+    let colours: std::collections::BTreeSet<[u8; 3]> = sheet.pixels().map(|pixel| pixel.0).collect();
+    assert!(colours.contains(&[0; 3]) && colours.contains(&[255; 3]));
+}
+
+/// Below `eval.support` + `query` items of a class a task cannot be drawn, and the class is named.
+#[test]
+fn a_class_with_too_few_items_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut images = characters("train", &[("x", 3)], 6);
+    images.extend(characters("test", &[("y", 3)], 6));
+    images.retain(|entry| !entry.name.contains("y/character02/0002_06"));
+    let flat = |entry: Entry| Entry { name: entry.name.replace("/x/", "/x_").replace("/y/", "/y_"), ..entry };
+    let images: Vec<Entry> = images.into_iter().map(flat).collect();
+    write(&images, &folder.path().join("images.zip"), false);
+    let spec = SPEC
+        .replace("glyphs, ways: 5", "imagefolder, ways: 3")
+        .replace("{noise: 0.02}", "{height: 8, width: 8}");
+    std::fs::write(folder.path().join("spec.yaml"), spec.replace("support: [1, 5]", "support: [1, 4]"))
+        .unwrap();
+    let output = mamlx(&["run", "spec.yaml", "--out", "never"], folder.path());
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    assert!(stderr(&output).contains("class `y_character02` of split `test` has 5"), "{}", stderr(&output));
+}
+
+#[test]
+fn the_real_minimal_sets_can_be_learnt_from() {
+    let Some(real) = real_omniglot() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let spec = "
+name: small
+methods: [maml]
+task:
+  plugin: omniglot
+  params: {images: minimal, split: by_file}
+  ways: 5
+  support: 1
+  query: 1
+  rotate: true
+model: {hidden: [32]}
+inner: {rate: 0.1}
+outer: {iterations: 2, tasks: 2}
+eval: {tasks: 4, steps: 1}
+";
+    std::fs::write(folder.path().join("spec.yaml"), spec).unwrap();
+    let real = real.to_str().unwrap();
+    let output = mamlx(&["run", "spec.yaml", "--out", "run", "--data-dir", real], folder.path());
+    assert!(output.status.success(), "{}", stderr(&output));
+}
