@@ -1,6 +1,7 @@
 //! The promise: a lowered program computes what its plan says, on every instruction set, to the bit the same
 //! whoever runs it.
 
+mod convolutions;
 mod edges;
 mod learners;
 mod networks;

@@ -2,7 +2,7 @@
 
 use super::block::{Block, Misfit};
 use super::layout::{Entry, Layout};
-use super::mlp::Mlp;
+use super::mlp::{Activation, Mlp};
 use super::norm::{BatchMode, Moments};
 use crate::graph::Var;
 
@@ -138,7 +138,8 @@ impl Network {
         let lead = self.lead(params);
         let mut y = x.reshape(&[&x.shape[..lead + 1], &self.input[..]].concat());
         let mut moments = Vec::new();
-        for (layer, placed) in self.blocks.iter().enumerate() {
+        for layer in self.order() {
+            let placed = &self.blocks[layer];
             let own = &params[placed.first..placed.first + placed.entries.len()];
             y = y.tape.scope(&format!("layers[{layer}] {}", placed.block.name()), || match &placed.block {
                 Block::Linear { .. } => linear(own, y),
@@ -165,6 +166,20 @@ impl Network {
             });
         }
         (y, moments)
+    }
+
+    /// The blocks in the order they are computed: max-pooling before the ReLU that stands before it, on a fraction of the
+    /// pixels. Values are the same to the bit, because a ReLU keeps the order of its inputs. Gradients are too: where
+    /// the largest pixel is positive it is the largest before the ReLU as well, and where none is, no gradient passes.
+    fn order(&self) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.blocks.len()).collect();
+        for first in 0..order.len().saturating_sub(1) {
+            let pair = [first, first + 1].map(|at| &self.blocks[order[at]].block);
+            if let [Block::Activation(Activation::Relu), Block::MaxPool(_)] = pair {
+                order.swap(first, first + 1);
+            }
+        }
+        order
     }
 
     /// What stands in a gradient for the running averages: their distances from the moments of the passes after

@@ -3,7 +3,7 @@
 use super::random_plans::random_plan;
 use super::slices;
 use mamlx::graph::eval::evaluate;
-use mamlx::graph::{Plan, Port, Tape};
+use mamlx::graph::{Op, Plan, Port, Tape, Window};
 use mamlx::lower::draft::Draft;
 use mamlx::lower::passes::{Pass, Pipeline, STANDARD};
 use mamlx::lower::verify::verify;
@@ -76,6 +76,27 @@ fn batches_with_one_right_side_and_transposes_become_one_plain_product() {
         (vec![Port::single("x", x), Port::single("w", w)], Port::single("y", y))
     });
     assert_eq!(ops(&dump), ["reshape", "matmul"], "{dump}");
+}
+
+#[test]
+fn work_on_rows_and_on_the_same_rows_as_images_meets_in_one_space() {
+    let dump = passed(|tape| {
+        let (x, b) = (tape.input(&[12, 5]), tape.input(&[3, 2, 2, 5]));
+        let y = ((x * x).reshape(&[3, 2, 2, 5]).relu() + b).reshape(&[12, 5]);
+        (vec![Port::single("x", x), Port::single("b", b)], Port::single("y", y))
+    });
+    assert_eq!(ops(&dump), ["mul", "relu", "reshape", "add"], "{dump}");
+}
+
+#[test]
+fn a_sum_of_patches_is_folded_term_by_term() {
+    let dump = passed(|tape| {
+        let window = Window { kernel: [2; 2], stride: [1; 2], before: [0; 2], after: [0; 2] };
+        let (a, b) = (tape.input(&[4, 8]), tape.input(&[4, 8]));
+        let y = tape.apply(Op::Fold(window, [3, 3]), &[(a + b).reshape(&[1, 2, 2, 8])]);
+        (vec![Port::single("a", a), Port::single("b", b)], Port::single("y", y))
+    });
+    assert_eq!(ops(&dump), ["reshape", "fold", "reshape", "fold", "add"], "{dump}");
 }
 
 #[test]

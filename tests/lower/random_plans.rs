@@ -1,10 +1,10 @@
 //! Random plans of every op: shared nodes, views of views, several outputs, late ports.
 
-use mamlx::graph::{Plan, Port, Shape, Tape, Var};
+use mamlx::graph::{Op, Plan, Port, Shape, Tape, Var, Window};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-const SHAPES: [&[usize]; 12] = [
+const SHAPES: [&[usize]; 13] = [
     &[],
     &[1],
     &[5],
@@ -17,6 +17,7 @@ const SHAPES: [&[usize]; 12] = [
     &[40, 6],
     &[7, 33],
     &[2, 2, 3, 1],
+    &[2, 5, 4, 2],
 ];
 
 pub fn number(rng: &mut ChaCha8Rng) -> f64 {
@@ -74,7 +75,7 @@ fn step<'t>(rng: &mut ChaCha8Rng, vars: &[Var<'t>]) -> Option<Var<'t>> {
     let x = pick(rng);
     let rank = x.shape.len();
     let axis = if rank > 0 { rng.random_range(0..rank) } else { 0 };
-    Some(match rng.random_range(0..30) {
+    Some(match rng.random_range(0..32) {
         0 => -x,
         1 => (x.square() + 1.0).recip(),
         2 => (x.square() + 0.5).sqrt(),
@@ -140,7 +141,30 @@ fn step<'t>(rng: &mut ChaCha8Rng, vars: &[Var<'t>]) -> Option<Var<'t>> {
                 x.matmul_with(y, false, y.shape[0] != k) * 0.2
             }
         }
+        30 | 31 if rank > 2 => windows(rng, x)?,
         _ => x.stop_gradient() * 0.5,
+    })
+}
+
+/// Patches of an image, alone or multiplied, or an image of such patches.
+fn windows<'t>(rng: &mut ChaCha8Rng, x: Var<'t>) -> Option<Var<'t>> {
+    let mut pair = |low: usize, high: usize| [0; 2].map(|_| rng.random_range(low..high));
+    let window = Window { kernel: pair(1, 4), stride: pair(1, 3), before: pair(0, 2), after: pair(0, 2) };
+    let (_, image) = Window::image(x.shape)?;
+    window.count(image)?;
+    let patches = x.unfold(window);
+    let rank = patches.shape.len();
+    let patch = patches.shape[rank - 1];
+    let flat = patches.reshape(&[patches.shape.size() / patch, patch]);
+    Some(match rng.random_range(0..4) {
+        0 => patches,
+        1 => flat.matmul(flat.tanh().sum_keep(&[0]).reshape(&[patch, 1]) * 0.1),
+        2 => flat.matmul_with(flat.sin(), true, false) * 0.1,
+        _ => {
+            let product = flat.tanh().matmul(flat.sin().slice(0, 0, 1).reshape(&[patch, 1])) * 0.1;
+            let wide = product.matmul(flat.sin().slice(0, 0, 1)).reshape(&patches.shape);
+            x.tape.apply(Op::Fold(window, [image.height, image.width]), &[wide])
+        }
     })
 }
 

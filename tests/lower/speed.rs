@@ -3,10 +3,13 @@
 
 use super::learners::data;
 use super::{room, single, slices};
+use crate::nn::{RELU, batch_norm, conv, linear, pool};
 use mamlx::graph::{Plan, Port, Tape, Var};
 use mamlx::lower::{Program, lower};
 use mamlx::meta::supervised::Learner;
-use mamlx::nn::{Activation, Mlp, Policy};
+use mamlx::nn::block::Block;
+use mamlx::nn::conv::Padding;
+use mamlx::nn::{Activation, BatchMode, Mlp, Network, Policy};
 use mamlx::spec::{Loss, Order, Reduction};
 use std::time::Instant;
 
@@ -131,6 +134,19 @@ fn map(n: usize, m: usize, body: impl for<'t> Fn(Var<'t>, Var<'t>) -> Vec<Var<'t
     Plan::new("map", tape, inputs, outputs)
 }
 
+/// One task of a convolutional workload: stride 2 and mean (Omniglot), or max-pooling and flat (MiniImagenet).
+fn images(size: usize, channels: usize, filters: usize, pooled: bool, query: usize, steps: usize) -> Plan {
+    let norm = batch_norm(BatchMode::Transductive, true, true);
+    let strided = [conv(filters, 3, 2, Padding::Same), norm, RELU];
+    let whole = [conv(filters, 3, 1, Padding::Same), norm, RELU, pool(2)];
+    let (block, end) = if pooled { (&whole[..], Block::Flatten) } else { (&strided[..], Block::Mean) };
+    let blocks = [&block.repeat(4)[..], &[end, linear(5)]].concat();
+    let model = Network::new(&[size, size, channels], &blocks, 5).expect("the blocks fit");
+    let learner =
+        Learner { model, loss: Loss::CrossEntropy, reduction: Reduction::Mean, order: Order::Second };
+    learner.meta_gradient(&[], 5, query, steps)
+}
+
 fn policy(activation: Activation) -> Policy {
     Policy { mlp: Mlp::new(20, &[100, 100], 6, activation), init_std: 1.0, min_std: 1e-6 }
 }
@@ -174,6 +190,12 @@ fn speed() {
     }
     for steps in [1, 5, 20] {
         measure(&format!("sine, {steps} steps"), || sine(&[40, 40], Activation::Relu, 10, steps), peak);
+    }
+    measure("omni5, a task", || images(28, 1, 64, false, 5, 1), peak);
+    measure("omni 48 filters, a task", || images(28, 1, 48, false, 5, 1), peak);
+    if std::env::var("ONLY").is_ok_and(|wanted| wanted == "mini") {
+        // Half a minute, which only those who ask for it wait.
+        measure("mini, a task", || images(84, 3, 32, true, 75, 5), peak);
     }
     measure("sine 37-53 tanh, 1 step", || sine(&[37, 53], Activation::Tanh, 9, 1), peak);
     for n in [500, 4000] {

@@ -1,5 +1,6 @@
 //! The kernels of a program, and how they find their memory.
 
+use super::conv::Conv;
 use super::fill::Fill;
 use super::isa::Isa;
 use super::map::Map;
@@ -47,6 +48,7 @@ pub enum Access {
 pub enum Kernel {
     Map(Map),
     Product(Product),
+    Conv(Conv),
     Rows(Rows),
     Windows(Windows),
     Fill(Fill),
@@ -62,6 +64,7 @@ impl Kernel {
             match self {
                 Kernel::Map(map) => map.run(isa, bases),
                 Kernel::Product(product) => product.run(isa, bases),
+                Kernel::Conv(conv) => conv.run(isa, bases),
                 Kernel::Rows(rows) => rows.run(bases),
                 Kernel::Windows(windows) => windows.run(bases),
                 Kernel::Fill(fill) => fill.run(bases),
@@ -74,6 +77,7 @@ impl Kernel {
         match self {
             Kernel::Map(map) => map.addresses(visit),
             Kernel::Product(product) => product.addresses(visit),
+            Kernel::Conv(conv) => conv.addresses(visit),
             Kernel::Rows(rows) => rows.addresses(visit),
             Kernel::Windows(windows) => windows.addresses(visit),
             Kernel::Fill(fill) => visit(&mut fill.to, Access::Write, fill.count),
@@ -85,6 +89,7 @@ impl Kernel {
         match self {
             Kernel::Map(map) => map.register_floats(),
             Kernel::Product(product) => product.register_floats(),
+            Kernel::Conv(conv) => conv.register_floats(),
             Kernel::Rows(_) | Kernel::Windows(_) | Kernel::Fill(_) => 0,
         }
     }
@@ -93,6 +98,7 @@ impl Kernel {
     pub fn flops(&self) -> u64 {
         match self {
             Kernel::Product(product) => product.flops(),
+            Kernel::Conv(conv) => conv.flops(),
             _ => 0,
         }
     }
@@ -103,6 +109,7 @@ impl fmt::Display for Kernel {
         match self {
             Kernel::Map(map) => write!(f, "{map}"),
             Kernel::Product(product) => write!(f, "{product}"),
+            Kernel::Conv(conv) => write!(f, "{conv}"),
             Kernel::Rows(rows) => write!(f, "{rows}"),
             Kernel::Windows(windows) => write!(f, "{windows}"),
             Kernel::Fill(fill) => write!(f, "{} = {} x {}", fill.to, fill.count, fill.value),

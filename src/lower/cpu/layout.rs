@@ -4,6 +4,7 @@
 //! each reader would cost more than reading it. Reshapes, permutations, repetitions and slices of what is in memory
 //! are views. Everything else is inline: part of the expression of the kernel that reads it.
 
+use super::patches::Patches;
 use super::schedule::Doors;
 use super::view::View;
 use crate::graph::{Op, Shape};
@@ -27,6 +28,7 @@ pub struct Layout {
     pub made: Vec<bool>,
     /// The made steps and inputs that an inline step reads in the end; for one in memory its owner.
     pub leaves: Vec<Vec<usize>>,
+    pub patches: Patches,
 }
 
 /// What the readers of a step ask of it.
@@ -49,14 +51,20 @@ impl Layout {
             places: vec![None; count],
             made: vec![false; count],
             leaves: vec![Vec::new(); count],
+            patches: Patches::of(draft, doors),
         };
-        let demands = demands(draft, doors, &layout.splats);
+        let demands = demands(draft, doors, &layout);
         // The inline operations below each step, itself included.
         let mut operations: Vec<Vec<usize>> = vec![Vec::new(); count];
         for (at, step) in draft.steps.iter().enumerate() {
             let demand = demands[at];
             let whole = View::whole(step.shape);
             let mut make = false;
+            if layout.patches.absent[at] {
+                // Part of the kernel of its reader, which reads what this would.
+                layout.leaves[at] = layout.reads(draft, at);
+                continue;
+            }
             if matches!(step.op, Op::Input(_)) {
                 layout.places[at] = Some((at, whole));
             } else if layout.splats[at].is_some() {
@@ -73,6 +81,8 @@ impl Layout {
                     None => operations[at] = operations[source].clone(),
                 }
                 layout.leaves[at] = layout.leaves[source].clone();
+            } else if layout.patches.source[at].is_some() {
+                make = true;
             } else if elementwise(&step.op) {
                 let mut below = vec![at];
                 let mut leaves = Vec::new();
@@ -142,7 +152,8 @@ fn splats(draft: &Draft) -> Vec<Option<f64>> {
     splats
 }
 
-fn demands(draft: &Draft, doors: &Doors, splats: &[Option<f64>]) -> Vec<Demand> {
+fn demands(draft: &Draft, doors: &Doors, layout: &Layout) -> Vec<Demand> {
+    let (splats, patches) = (&layout.splats, &layout.patches);
     let mut demands = vec![Demand::default(); draft.steps.len()];
     for (root, _) in &doors.results {
         demands[*root].memory = true;
@@ -165,7 +176,7 @@ fn demands(draft: &Draft, doors: &Doors, splats: &[Option<f64>]) -> Vec<Demand> 
                 continue;
             }
             let rows = matches!(step.op, Op::Gather | Op::Scatter(_) | Op::Unfold(_) | Op::Fold(..));
-            demand.memory |= rows || matches!(step.op, Op::MatMul { .. });
+            demand.memory |= rows || matches!(step.op, Op::MatMul { .. }) || patches.source[at].is_some();
             demand.dense |= rows;
             demand.readers += 1;
             demand.late |= doors.late[at];

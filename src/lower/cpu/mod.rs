@@ -1,7 +1,7 @@
 //! The CPU device: kernels over strided views, run one after the other by one thread.
 //!
 //! `layout` decides which tensors exist in memory (the others are views, or are recomputed inside the kernel that
-//! reads them), `cluster` fuses elementwise work and reductions into [`map`] kernels, `schedule` orders all kernels
+//! reads them) and `patches` which of those that convolutions multiply, `cluster` fuses elementwise work and reductions into [`map`] kernels, `schedule` orders all kernels
 //! in two stages, and `memory` gives every tensor a place. `lanes`, `math`, `tile`, `runs` and `product` are what
 //! runs. Kernels are compiled for several instruction sets and one is chosen when a program is made ([`Isa`]).
 //!
@@ -9,6 +9,7 @@
 //! again while it runs.
 
 mod cluster;
+mod conv;
 mod fill;
 mod gemm;
 mod isa;
@@ -18,6 +19,7 @@ mod layout;
 mod map;
 mod math;
 mod memory;
+mod patches;
 mod product;
 mod rows;
 mod runs;

@@ -1,6 +1,7 @@
 //! Kernels in the order they run, in two stages.
 
 use super::cluster::{Cluster, Task};
+use super::conv::{Conv, Wanted};
 use super::fill::Fill;
 use super::kernel::{Address, Kernel};
 use super::layout::Layout;
@@ -153,10 +154,18 @@ impl Scheduler<'_> {
                     start = start.with(axis, start[axis] + self.draft.steps[*source].shape[axis]);
                 }
             }
-            Op::MatMul { transpose_a, transpose_b } => self.product(at, step, transpose_a, transpose_b),
+            Op::MatMul { transpose_a, transpose_b } => match self.layout.patches.source[at] {
+                Some(_) => self.patches(at, at, None),
+                None => self.product(at, step, transpose_a, transpose_b),
+            },
             Op::Gather | Op::Scatter(_) => self.rows(at, step),
+            Op::Fold(window, _) if self.layout.patches.source[at].is_some() => self.images(at, step, window),
             Op::Unfold(window) => self.windows(at, step, window, false),
             Op::Fold(window, _) => self.windows(at, step, window, true),
+            Op::Add => match self.layout.patches.source[at] {
+                Some(product) => self.patches(at, product, Some(step.inputs[1])),
+                None => self.result(task, &reads),
+            },
             // A copy in the order of the source: as a view the new shape may not exist.
             Op::Reshape(_) if self.layout.splats[at].is_none() => {
                 let source = step.inputs[0];
@@ -258,6 +267,57 @@ impl Scheduler<'_> {
         } else {
             self.kernel(at, Kernel::Product(product));
         }
+    }
+
+    /// A matrix as the product sees it: the next row and column.
+    fn side(&self, input: usize, transposed: bool) -> Side {
+        let (at, view) = self.place(input);
+        let rank = view.shape.len();
+        let (row, column) = (view.strides[rank - 2], view.strides[rank - 1]);
+        let (row, column) = if transposed { (column, row) } else { (row, column) };
+        Side { at, row, column }
+    }
+
+    /// A product whose left side is patches that exist only in it, perhaps with a row added to each of its rows: the
+    /// buffer of step `at`.
+    fn patches(&mut self, at: usize, product: usize, bias: Option<usize>) {
+        let unfold = self.layout.patches.source[product].map(|unfold| &self.draft.steps[unfold]);
+        let step = &self.draft.steps[product];
+        let (Op::MatMul { transpose_a, transpose_b }, Some(unfold)) = (step.op, unfold) else {
+            unreachable!("only products of an unfold are sources")
+        };
+        let source = unfold.inputs[0];
+        let (Op::Unfold(window), Some((images, image))) =
+            (unfold.op, Window::image(self.draft.steps[source].shape))
+        else {
+            unreachable!("only an unfold makes patches, and its row checked the shape")
+        };
+        let wanted = if transpose_a { Wanted::Weights } else { Wanted::Outputs };
+        let (pictures, other) = (self.place(source).0, self.side(step.inputs[1], transpose_b));
+        let to = Address { base: at as u32, offset: 0 };
+        let n = step.shape[1];
+        let bias = bias.map(|bias| self.place(bias).0);
+        let conv = Conv { wanted, window, image, images, n, pictures, left: None, other, bias, to };
+        self.kernel(at, Kernel::Conv(conv));
+    }
+
+    /// A fold of a product that exists only in it.
+    fn images(&mut self, at: usize, step: &Step, window: Window) {
+        let product = self.layout.patches.source[at].map(|product| &self.draft.steps[product]);
+        let (Some(product), Some((images, image))) = (product, Window::image(step.shape)) else {
+            unreachable!("the caller has the product, and the row of the fold checked the shape")
+        };
+        let Op::MatMul { transpose_a, transpose_b } = product.op else {
+            unreachable!("a fold takes in nothing but products")
+        };
+        let (a, b) = (product.inputs[0], product.inputs[1]);
+        let n = self.draft.steps[a].shape[if transpose_a { 0 } else { 1 }];
+        let left = Some(self.side(a, transpose_a));
+        let other = self.side(b, transpose_b);
+        let to = Address { base: at as u32, offset: 0 };
+        let wanted = Wanted::Images;
+        let conv = Conv { wanted, window, image, images, n, pictures: to, left, other, bias: None, to };
+        self.kernel(at, Kernel::Conv(conv));
     }
 
     fn windows(&mut self, at: usize, step: &Step, window: Window, fold: bool) {

@@ -6,10 +6,12 @@
 mod common;
 mod constants;
 mod dead;
+mod folds;
 mod identities;
 mod narrow;
 mod products;
 mod recognise;
+mod reshapes;
 mod signs;
 mod sums;
 mod views;
@@ -22,10 +24,12 @@ use luminal::prelude::{Compiler, Graph, NodeIndex, ToIdsMut};
 pub use common::CommonSubexpressions;
 pub use constants::ConstantFolding;
 pub use dead::DeadNodes;
+pub use folds::Folds;
 pub use identities::Identities;
 pub use narrow::Narrow;
 pub use products::Products;
 pub use recognise::RecogniseProducts;
+pub use reshapes::Reshapes;
 pub use signs::Signs;
 pub use sums::Sums;
 pub use views::Views;
@@ -43,6 +47,8 @@ pub static STANDARD: &[&dyn Pass] = &[
     &Identities,
     &Signs,
     &Views,
+    &Reshapes,
+    &Folds,
     &Narrow,
     &Sums,
     &RecogniseProducts,

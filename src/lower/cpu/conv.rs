@@ -1,0 +1,313 @@
+//! Matrix products with patches of images that never exist as a whole: convolution and its two gradients.
+//!
+//! The windows of a few rows of outputs at a time are laid out as patches in scratch memory that the second-level
+//! cache holds, multiplied there, and forgotten (or, for the gradient of the images, computed there and added into
+//! them). What is saved is the patches' way to memory and back: they are as many times larger than the images as the
+//! kernel has taps.
+
+use super::gemm;
+use super::isa::{Isa, dispatch};
+use super::kernel::{Access, Address, Bases};
+use super::lanes::Lanes;
+use super::product::Side;
+use crate::graph::window::{Image, Window};
+use std::fmt;
+use std::marker::PhantomData;
+
+/// Floats of patches at a time: 192 KiB, a part of the second-level cache of every processor of interest.
+const PATCHES: usize = 49_152;
+
+/// Which of the three matrices of `outputs = patches · weights` is computed from the other two.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Wanted {
+    /// outputs (windows × n) = patches · other, where other is patch × n.
+    Outputs,
+    /// weights (patch × n) = patchesᵀ · other, where other is windows × n.
+    Weights,
+    /// images = fold(left · other), where left is windows × n and other is n × patch.
+    Images,
+}
+
+#[derive(Clone, Debug)]
+pub struct Conv {
+    pub wanted: Wanted,
+    pub window: Window,
+    pub image: Image,
+    pub images: usize,
+    pub n: usize,
+    /// The images, read or written.
+    pub pictures: Address,
+    /// Only where images are wanted.
+    pub left: Option<Side>,
+    pub other: Side,
+    /// A row that is added to every row of outputs, next to each other.
+    pub bias: Option<Address>,
+    /// Outputs or weights, dense; the images themselves where they are wanted.
+    pub to: Address,
+}
+
+impl Conv {
+    /// Windows across, and rows of them in all images.
+    fn rows(&self) -> (usize, usize) {
+        let [down, across] = self.window.count(self.image).unwrap_or([0, 0]);
+        (across, down * self.images)
+    }
+
+    fn patch(&self) -> usize {
+        self.window.patch(self.image)
+    }
+
+    fn pixels(&self) -> usize {
+        self.image.height * self.image.width * self.image.channels
+    }
+
+    /// Rows of windows at a time.
+    fn step(&self) -> usize {
+        let (across, rows) = self.rows();
+        (PATCHES / (across * self.patch()).max(1)).clamp(1, rows.max(1))
+    }
+
+    /// Rows, columns and inner length of the product of one step.
+    fn product(&self, windows: usize) -> [usize; 3] {
+        match self.wanted {
+            Wanted::Outputs => [windows, self.n, self.patch()],
+            Wanted::Weights => [self.patch(), self.n, windows],
+            Wanted::Images => [windows, self.patch(), self.n],
+        }
+    }
+
+    fn pack_floats(&self) -> usize {
+        let [m, n, k] = self.product(self.step() * self.rows().0);
+        gemm::pack_floats(m, n, k).next_multiple_of(16)
+    }
+
+    /// Floats for packed operands and patches at the start of the scratch memory.
+    pub fn register_floats(&self) -> usize {
+        self.pack_floats() + self.step() * self.rows().0 * self.patch()
+    }
+
+    pub fn flops(&self) -> u64 {
+        let (across, rows) = self.rows();
+        2 * (across * rows * self.patch() * self.n) as u64
+    }
+
+    /// # Safety
+    /// As [`super::kernel::Kernel::run`].
+    pub unsafe fn run(&self, isa: Isa, bases: &Bases<'_>) {
+        dispatch!(isa, by_rows, (conv: &Conv = self, bases: &Bases<'_> = bases));
+    }
+
+    pub fn addresses(&mut self, visit: &mut dyn FnMut(&mut Address, Access, usize)) {
+        let (across, rows) = self.rows();
+        let (windows, patch, pixels) = (across * rows, self.patch(), self.pixels() * self.images);
+        let reach = |side: &Side, m: usize, n: usize| (m - 1) * side.row + (n - 1) * side.column + 1;
+        let other = match self.wanted {
+            Wanted::Outputs => reach(&self.other, patch, self.n),
+            Wanted::Weights => reach(&self.other, windows, self.n),
+            Wanted::Images => reach(&self.other, self.n, patch),
+        };
+        visit(&mut self.other.at, Access::Read, other);
+        if let Some(bias) = &mut self.bias {
+            visit(bias, Access::Read, self.n);
+        }
+        if let Some(left) = &mut self.left {
+            let reach = reach(left, windows, self.n);
+            visit(&mut left.at, Access::Read, reach);
+            visit(&mut self.to, Access::Write, pixels);
+        } else {
+            visit(&mut self.pictures, Access::Read, pixels);
+            let rows = if self.wanted == Wanted::Outputs { windows } else { patch };
+            visit(&mut self.to, Access::Write, rows * self.n);
+        }
+    }
+}
+
+/// # Safety
+/// As [`super::kernel::Kernel::run`]; `L`'s instruction set is switched on in the caller.
+#[inline(always)]
+unsafe fn by_rows<L: Lanes>(_: PhantomData<L>, conv: &Conv, bases: &Bases<'_>) {
+    let ((across, rows), patch, step) = (conv.rows(), conv.patch(), conv.step());
+    let down = rows / conv.images;
+    // SAFETY: the addresses are valid for the whole of each operand, the result is a buffer of its own, and the start
+    // of the scratch memory, base 0, has room for what is packed and for the patches of one step.
+    unsafe {
+        let (pack, to) = (bases.0[0], bases.at(conv.to));
+        let patches = pack.add(conv.pack_floats());
+        let matrix = |side: Side, row: usize| gemm::Matrix {
+            start: bases.at(side.at).add(row * side.row).cast_const(),
+            row: side.row,
+            column: side.column,
+        };
+        if conv.wanted == Wanted::Images {
+            std::slice::from_raw_parts_mut(to, conv.pixels() * conv.images).fill(0.0);
+        }
+        let mut first = 0;
+        while first < rows {
+            let count = step.min(rows - first);
+            let (shape, begin) = (conv.product(count * across), first * across);
+            let picture = |row: usize| (row / down * conv.pixels(), row % down);
+            if conv.wanted != Wanted::Images {
+                let pictures = bases.at(conv.pictures).cast_const();
+                for row in 0..count {
+                    let (at, i) = picture(first + row);
+                    let to = patches.add(row * across * patch);
+                    unfold_row::<L>(&conv.window, conv.image, i, pictures.add(at), to);
+                }
+            }
+            let left = patches.cast_const();
+            match (conv.wanted, conv.left) {
+                (Wanted::Outputs, _) => {
+                    let a = gemm::Matrix { start: left, row: patch, column: 1 };
+                    let (b, to) = (matrix(conv.other, 0), to.add(begin * conv.n));
+                    if let Some(bias) = conv.bias {
+                        let bias = bases.at(bias).cast_const();
+                        for row in 0..shape[0] {
+                            copy::<L>(bias, to.add(row * conv.n), conv.n);
+                        }
+                    }
+                    gemm::gemm::<L>(shape, a, b, to, conv.bias.is_some(), pack);
+                }
+                (Wanted::Weights, _) => {
+                    let a = gemm::Matrix { start: left, row: 1, column: patch };
+                    let b = matrix(conv.other, begin);
+                    gemm::gemm::<L>(shape, a, b, to, first > 0, pack);
+                }
+                (Wanted::Images, Some(side)) => {
+                    let (a, b) = (matrix(side, begin), matrix(conv.other, 0));
+                    gemm::gemm::<L>(shape, a, b, patches, false, pack);
+                    for row in 0..count {
+                        let (at, i) = picture(first + row);
+                        let from = left.add(row * across * patch);
+                        fold_row::<L>(&conv.window, conv.image, i, from, to.add(at));
+                    }
+                }
+                (Wanted::Images, None) => {}
+            }
+            first += count;
+        }
+    }
+}
+
+/// Visits each row of taps of each window in a row of windows: where it lies in the patches, the taps before the image,
+/// the taps in it and where they begin there, and the taps behind it.
+#[inline(always)]
+fn taps(window: &Window, image: Image, i: usize, mut visit: impl FnMut(usize, usize, usize, usize, usize)) {
+    let [down, across] = window.kernel;
+    let Image { height, width, channels } = image;
+    let columns = window.count(image).map_or(0, |[_, columns]| columns);
+    for j in 0..columns {
+        let begin = j * window.stride[1];
+        let outside = window.before[1].saturating_sub(begin).min(across);
+        let x = (begin + outside).saturating_sub(window.before[1]);
+        let inside = width.saturating_sub(x).min(across - outside);
+        for p in 0..down {
+            let at = (j * down + p) * across * channels;
+            // One call, so that it is compiled in place, where the instruction set is switched on.
+            let (before, from, inside) = match window.position(0, i, p, height) {
+                Some(y) if inside > 0 => (outside, (y * width + x) * channels, inside),
+                _ => (across, 0, 0),
+            };
+            let behind = across - before - inside;
+            visit(at, before * channels, from, inside * channels, behind * channels);
+        }
+    }
+}
+
+/// The patches of row `i` of the windows on an image.
+///
+/// # Safety
+/// The image and the patches are valid, and the instruction set of `L` is switched on.
+#[inline(always)]
+unsafe fn unfold_row<L: Lanes>(window: &Window, image: Image, i: usize, from: *const f32, to: *mut f32) {
+    taps(window, image, i, |at, before, x, inside, behind| {
+        // SAFETY: the taps inside lie in the image, and all of them in the patches.
+        unsafe {
+            let to = to.add(at);
+            zero::<L>(to, before);
+            copy::<L>(from.add(x), to.add(before), inside);
+            zero::<L>(to.add(before + inside), behind);
+        }
+    });
+}
+
+/// Adds the patches of row `i` of the windows into an image.
+///
+/// # Safety
+/// As [`unfold_row`].
+#[inline(always)]
+unsafe fn fold_row<L: Lanes>(window: &Window, image: Image, i: usize, from: *const f32, to: *mut f32) {
+    taps(window, image, i, |at, before, x, inside, _| {
+        // SAFETY: the taps inside lie in the image, and all of them in the patches.
+        unsafe {
+            let (from, to) = (from.add(at + before), to.add(x));
+            let mut n = 0;
+            while n + L::WIDTH <= inside {
+                L::load(from.add(n)).add(L::load(to.add(n))).store(to.add(n));
+                n += L::WIDTH;
+            }
+            if n < inside {
+                let left = inside - n;
+                let sum = L::load_first(from.add(n), left).add(L::load_first(to.add(n), left));
+                sum.store_first(to.add(n), left);
+            }
+        }
+    });
+}
+
+/// # Safety
+/// Both are valid for `count` floats, and the instruction set of `L` is switched on.
+#[inline(always)]
+unsafe fn copy<L: Lanes>(from: *const f32, to: *mut f32, count: usize) {
+    let mut n = 0;
+    // SAFETY: the caller's.
+    unsafe {
+        while n + L::WIDTH <= count {
+            L::load(from.add(n)).store(to.add(n));
+            n += L::WIDTH;
+        }
+        if n < count {
+            L::load_first(from.add(n), count - n).store_first(to.add(n), count - n);
+        }
+    }
+}
+
+/// # Safety
+/// As [`copy`].
+#[inline(always)]
+unsafe fn zero<L: Lanes>(to: *mut f32, count: usize) {
+    let mut n = 0;
+    // SAFETY: the caller's.
+    unsafe {
+        while n + L::WIDTH <= count {
+            L::splat(0.0).store(to.add(n));
+            n += L::WIDTH;
+        }
+        if n < count {
+            L::splat(0.0).store_first(to.add(n), count - n);
+        }
+    }
+}
+
+impl fmt::Display for Conv {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Conv { window, image, images, n, pictures, other, to, .. } = self;
+        let Image { height, width, channels } = image;
+        let matrix = |side: &Side| format!("{}({},{})", side.at, side.row, side.column);
+        match (self.wanted, &self.left) {
+            (Wanted::Outputs, _) => {
+                write!(f, "{to} = patches {pictures} by {}", matrix(other))?;
+                if let Some(bias) = self.bias {
+                    write!(f, " + {bias}")?;
+                }
+            }
+            (Wanted::Weights, _) => write!(f, "{to} = patches' {pictures} by {}", matrix(other))?,
+            (Wanted::Images, left) => {
+                let left = left.as_ref().map_or(String::new(), matrix);
+                write!(f, "{to} = images of {left} by {}", matrix(other))?;
+            }
+        }
+        let (across, rows) = self.rows();
+        let patch = self.patch();
+        write!(f, ": {window}, {images} images {height}x{width}x{channels}, {}x{patch}x{n}", across * rows)
+    }
+}
