@@ -28,6 +28,8 @@ pub enum Purpose {
     EvalReset = 8,
     /// Action noise of evaluation: (support size, task, episode).
     EvalAction = 9,
+    /// Synthetic points and directions of the gradient certificate: (what, number).
+    Certificate = 10,
 }
 
 /// The stream of one purpose at one place.

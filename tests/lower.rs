@@ -3,6 +3,7 @@
 
 mod edges;
 mod learners;
+mod networks;
 mod passes;
 mod random_plans;
 mod rows;

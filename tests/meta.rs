@@ -1,5 +1,7 @@
 //! The promise: meta-gradients are exact, in second and first order, for every learner.
 
+pub mod networks;
+
 use crate::graph::numbers;
 use mamlx::graph::eval::evaluate;
 use mamlx::graph::{Plan, Port, Tape, Var, grad};
@@ -11,7 +13,12 @@ const ALPHA: f64 = 0.3;
 
 fn learner(order: Order, loss: Loss, activation: Activation) -> Learner {
     let outputs = if loss == Loss::CrossEntropy { 3 } else { 1 };
-    Learner { model: Mlp::new(2, &[4, 3], outputs, activation), loss, reduction: Reduction::Mean, order }
+    Learner {
+        model: Mlp::new(2, &[4, 3], outputs, activation).into(),
+        loss,
+        reduction: Reduction::Mean,
+        order,
+    }
 }
 
 /// Data for every port of a plan, parameters away from zero.
@@ -101,7 +108,7 @@ fn the_linear_quadratic_case_has_its_closed_form() {
     // ŷ = X w without bias terms in play: with L = |X w − y|² / n, ∇L = 2 Xᵀ(X w − y) / n and the meta-gradient is
     // (I − α 2 XᵀX / n) ∇L_query(w′). Two parameters and a bias of the linear layer make three columns.
     let learner = Learner {
-        model: Mlp::new(2, &[], 1, Activation::Relu),
+        model: Mlp::new(2, &[], 1, Activation::Relu).into(),
         ..learner(Order::Second, Loss::SquaredError, Activation::Relu)
     };
     let plan = learner.meta_gradient(&[], 4, 5, 1);
@@ -223,6 +230,24 @@ fn trust_region_products_equal_the_dense_hessian_of_the_post_adaptation_divergen
         let error = relative(&product(v), &exact(v));
         assert!(error < 1e-10, "{error:e}");
     }
+    // Central differences of the divergence's gradient, pulled back at the moved parameters: the released products,
+    // here with a step that is small enough to be exact.
+    let forward = policy.act(&[], n);
+    let old = eval(&forward, &[adapted.clone(), later.clone()]);
+    let divergence = policy.divergence_gradient(&[], n);
+    let pulled_back = |start: Vec<f64>| {
+        let g = eval(&gradient, &[&[start.clone()], &support[..]].concat())[0].clone();
+        let moved: Vec<f64> = start.iter().zip(&g).map(|(t, g)| t - ALPHA * g).collect();
+        let given = [moved, later.clone(), weight.clone(), old[0].clone(), old[1].clone()];
+        let d = eval(&divergence, &given)[0].clone();
+        let h = eval(&curvature, &[&[start], &support[..], &[d.clone()]].concat())[0].clone();
+        d.iter().zip(h).map(|(d, h)| d - ALPHA * h).collect::<Vec<f64>>()
+    };
+    let step = 1e-5;
+    let at = |sign: f64| pulled_back(theta.iter().zip(&u).map(|(t, u)| t + sign * step * u).collect());
+    let slope: Vec<f64> = at(1.0).iter().zip(at(-1.0)).map(|(a, b)| (a - b) / (2.0 * step)).collect();
+    let error = relative(&slope, &exact(&u));
+    assert!(error < 1e-7, "{error:e}");
     let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
     let (uv, vu) = (dot(&u, &product(&v)), dot(&v, &product(&u)));
     assert!((uv - vu).abs() < 1e-10 * uv.abs(), "symmetric: {uv} {vu}");

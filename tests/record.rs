@@ -161,6 +161,13 @@ fn run_json_and_weights_survive_the_round_trip() {
     let temp = tempfile::tempdir().unwrap();
     let folder = RunFolder::open(temp.path()).unwrap();
     assert_eq!(folder.manifest().unwrap(), None);
+    let gradient = GradientRecord {
+        derivative_order: 2,
+        error_f32: "1.2e-6".into(),
+        error_f64: "3.4e-9".into(),
+        other_order: None,
+        holds: true,
+    };
     let manifest = Manifest {
         status: Status::Running,
         message: None,
@@ -170,6 +177,7 @@ fn run_json_and_weights_survive_the_round_trip() {
         spec_hash: "5f3a".to_string(),
         device: "cpu".to_string(),
         derivative_order: BTreeMap::from([("maml".to_string(), 2)]),
+        gradients: BTreeMap::from([("maml".to_string(), gradient)]),
         versions: BTreeMap::from([("mamlx".to_string(), "0.1.0".to_string())]),
         plugins: vec![PluginRecord { id: "point".into(), version: "0.1.0".into(), sha256: "ab12".into() }],
         host: Host::here(),
@@ -395,6 +403,7 @@ fn the_readme_of_the_results_explains_every_column() {
         spec_hash: String::new(),
         device: String::new(),
         derivative_order: BTreeMap::new(),
+        gradients: BTreeMap::new(),
         versions: BTreeMap::new(),
         plugins: Vec::new(),
         host: Host::here(),

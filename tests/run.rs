@@ -1,5 +1,7 @@
 //! The promises: the same bytes for any number of threads and after any kill; saved weights evaluate to the same rows.
 
+mod networks;
+
 use crate::libraries;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -8,7 +10,7 @@ use std::time::Duration;
 /// Result files that hold no clock.
 const EXACT: [&str; 4] = ["train.csv", "eval.csv", "summary.csv", "weights.safetensors"];
 
-fn mamlx(args: &[&str]) -> Command {
+pub fn mamlx(args: &[&str]) -> Command {
     for plugin in ["sinusoid", "point", "cheetah"] {
         libraries::library(plugin);
     }
@@ -17,14 +19,14 @@ fn mamlx(args: &[&str]) -> Command {
     command
 }
 
-fn run(spec: &str, out: &Path, more: &[&str]) -> Output {
+pub fn run(spec: &str, out: &Path, more: &[&str]) -> Output {
     let out = out.to_str().unwrap();
     let output = mamlx(&[&["run", spec, "--out", out], more].concat()).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     output
 }
 
-fn assert_same(a: &Path, b: &Path, what: &str) {
+pub fn assert_same(a: &Path, b: &Path, what: &str) {
     for file in EXACT {
         let (left, right) = (std::fs::read(a.join(file)).unwrap(), std::fs::read(b.join(file)).unwrap());
         assert!(!left.is_empty() && left == right, "{file} differs: {what}");
@@ -32,7 +34,7 @@ fn assert_same(a: &Path, b: &Path, what: &str) {
 }
 
 /// Small but complete: every method, several evaluations, unequal work for the threads.
-const SINUSOID: [&str; 14] = [
+pub const SINUSOID: [&str; 14] = [
     "--set",
     "outer.iterations=30",
     "--set",
@@ -48,7 +50,7 @@ const SINUSOID: [&str; 14] = [
     "--set",
     "inner.steps=2",
 ];
-const POINT: [&str; 18] = [
+pub const POINT: [&str; 18] = [
     "--set",
     "outer.iterations=3",
     "--set",

@@ -4,6 +4,7 @@ mod golden;
 mod hostile;
 mod overrides;
 mod round_trip;
+mod schema;
 mod shipped;
 
 use mamlx::spec::{self, Diagnostics, Param, ParamKind, ParamTable, ParamValue, PluginKind, Spec};

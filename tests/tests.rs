@@ -1,10 +1,12 @@
 //! Every promise has its module; one binary keeps the build short.
 
 mod durability;
+mod explain;
 mod graph;
 mod libraries;
 mod lower;
 mod meta;
+mod nn;
 mod plugin;
 mod record;
 mod replay;
@@ -12,3 +14,4 @@ mod rooms;
 mod run;
 mod run_numerics;
 mod spec;
+mod sweep;

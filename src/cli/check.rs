@@ -19,9 +19,15 @@ impl Check {
     pub fn call(&self) -> Result<()> {
         let mut bad = vec![];
         for path in &self.specs {
-            match Experiment::open(path, &self.changes.set, &self.changes.search.search()) {
-                Ok(experiment) => {
-                    out::print(&format!("{}: ok ({})\n", path.display(), experiment.spec.run_name()))?
+            match Experiment::open_all(path, &self.changes.set, &self.changes.search.search()) {
+                Ok(runs) => {
+                    let name = runs.first().map_or(String::new(), |run| run.experiment.spec.run_name());
+                    let more = if runs.len() == 1 {
+                        String::new()
+                    } else {
+                        format!(", the first of {} runs", runs.len())
+                    };
+                    out::print(&format!("{}: ok ({name}{more})\n", path.display()))?
                 }
                 Err(Error::Input(text)) => bad.push(text),
                 Err(other) => return Err(other),

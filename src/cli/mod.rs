@@ -1,6 +1,7 @@
 //! Room `cli`: one declaration of commands and flags, one file a command.
 
 mod check;
+mod completions;
 mod eval;
 mod explain;
 mod out;
@@ -8,6 +9,8 @@ mod plugin;
 mod replay;
 mod report;
 mod run;
+mod schema;
+mod sweep;
 
 use crate::error::{Error, Result};
 use crate::plugin::SearchPath;
@@ -37,13 +40,21 @@ enum Command {
     #[command(after_help = "Examples:\n  mamlx run experiments/point_nav.yaml\n  \
         mamlx run experiments/sinusoid.yaml --set seed=1 --set outer.iterations=1000 --out /tmp/try")]
     Run(run::Run),
+    /// Train and evaluate every run of a spec's `sweep:`; the same command resumes, and finished runs are skipped.
+    #[command(after_help = "Examples:\n  mamlx sweep my.yaml --jobs 4\n  \
+        mamlx sweep my.yaml --list                                what would run\n  \
+        mamlx sweep my.yaml --shard $SLURM_ARRAY_TASK_ID/8        one of eight machines\n\n\
+        A spec with a sweep:\n  sweep:\n    seeds: [0, 1, 2]\n    grid:\n      inner.rate: [0.01, 0.1]\n      \
+        model.hidden: [[40, 40], [100, 100]]")]
+    Sweep(sweep::Sweep),
     /// Check specs without running them; prints every problem of each.
     #[command(
         after_help = "Examples:\n  mamlx check experiments/*.yaml\n  mamlx check my.yaml --set inner.rate=0.1"
     )]
     Check(check::Check),
-    /// Show the resolved spec, the programs with their ports, sizes and work.
+    /// Show the resolved spec, the programs with their ports, and what a run will take: parameters, work, memory, time.
     #[command(after_help = "Examples:\n  mamlx explain experiments/sinusoid.yaml\n  \
+        mamlx explain experiments/point_nav.yaml --gradients   are the meta-gradients right?\n  \
         mamlx explain experiments/cheetah_vel.yaml --graph | less")]
     Explain(explain::Explain),
     /// Evaluate saved weights without training.
@@ -65,6 +76,17 @@ enum Command {
     /// List, describe and check plugins.
     #[command(subcommand)]
     Plugin(plugin::Plugin),
+    /// The JSON Schema of specs, for editors: completion, explanations and errors while you write.
+    #[command(after_help = "Examples:\n  mamlx schema > mamlx.schema.json\n\nA spec that begins with\n  \
+        # yaml-language-server: $schema=mamlx.schema.json\nis then checked by every editor with the YAML language server.")]
+    Schema(schema::Schema),
+    /// A script that completes commands and flags in your shell.
+    #[command(
+        after_help = "Examples:\n  mamlx completions bash > ~/.local/share/bash-completion/completions/mamlx\n  \
+        mamlx completions fish > ~/.config/fish/completions/mamlx.fish\n  \
+        mamlx completions zsh > ~/.zfunc/_mamlx"
+    )]
+    Completions(completions::Completions),
 }
 
 /// A spec and what changes it from the command line.
@@ -90,11 +112,14 @@ struct SearchArgs {
     /// Look for plugins here first; repeatable. Then MAMLX_PLUGIN_PATH, then beside the executable.
     #[arg(long, value_name = "DIR")]
     plugin_path: Vec<PathBuf>,
+    /// Look for data sets here first; repeatable. Then MAMLX_DATA, then data/, then the user's data folder.
+    #[arg(long, value_name = "DIR")]
+    data_dir: Vec<PathBuf>,
 }
 
 impl SearchArgs {
     fn search(&self) -> SearchPath {
-        SearchPath::new(&self.plugin_path)
+        SearchPath::new(&self.plugin_path).with_data(&self.data_dir)
     }
 }
 
@@ -116,12 +141,15 @@ impl Threads {
 pub fn call(cli: Cli) -> Result<()> {
     match cli.command {
         Command::Run(command) => command.call(),
+        Command::Sweep(command) => command.call(),
         Command::Check(command) => command.call(),
         Command::Explain(command) => command.call(),
         Command::Eval(command) => command.call(),
         Command::Report(command) => command.call(),
         Command::Replay(command) => command.call(),
         Command::Plugin(command) => command.call(),
+        Command::Schema(command) => command.call(),
+        Command::Completions(command) => command.call(),
     }
 }
 

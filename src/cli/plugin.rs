@@ -2,7 +2,7 @@
 
 use super::{SearchArgs, out};
 use crate::error::{Error, Result};
-use crate::plugin::{self, load, report};
+use crate::plugin::{self, report};
 use clap::{Args, Subcommand};
 use std::collections::BTreeMap;
 
@@ -58,7 +58,7 @@ impl Plugin {
                 out::print(&text)
             }
             Plugin::Check(check) => {
-                let plugin = load(&check.search.search().find(&check.name)?)?;
+                let plugin = check.search.search().load(&check.name)?;
                 let findings = plugin::check(&plugin, &BTreeMap::new())?;
                 let line = |finding: &plugin::Finding| format!("{finding}\n");
                 out::print(&findings.iter().map(line).collect::<String>())?;

@@ -46,7 +46,7 @@ impl Run {
             folder.display()
         );
         let checkpoint_every = Duration::from_secs(u64::from(self.checkpoint_every));
-        let options = Options { threads, fresh: self.fresh, checkpoint_every };
+        let options = Options { threads, fresh: self.fresh, checkpoint_every, label: None };
         let finished = session::run(&experiment, &folder, &options)?;
         if !finished.already {
             pictures(&folder, &spec.name, &finished)?;
@@ -68,7 +68,8 @@ pub(super) fn slices(rows: &[SummaryRow]) -> Vec<Slice<'_>> {
     slices
 }
 
-fn pictures(folder: &Path, name: &str, finished: &Finished) -> Result<()> {
+/// Draws the curves of a finished run into its folder.
+pub(super) fn pictures(folder: &Path, name: &str, finished: &Finished) -> Result<()> {
     let folder = RunFolder::open(folder)?;
     for slice in slices(&finished.summary) {
         let tail = format!("{}_{}", slice.metric.name(), slice.support);

@@ -1,6 +1,6 @@
 //! The closed set of operations, as plain comparable data.
 
-use super::{Shape, eval, ops};
+use super::{Shape, Window, eval, ops};
 use luminal::op::{InputTensor, Operator};
 use luminal::prelude::ShapeTracker;
 use luminal::prelude::Tensor;
@@ -59,6 +59,10 @@ pub enum Op {
     Gather,
     /// Adjoint of `Gather`: rows `[m, …]` added into a zero table of that many rows.
     Scatter(usize),
+    /// The patches that a window sees of images `[…, height, width, channels]`, one row each.
+    Unfold(Window),
+    /// Adjoint of `Unfold`: patches added into zero images of this height and width.
+    Fold(Window, [usize; 2]),
     /// Matrix product over the last two axes; leading axes are batches and agree.
     MatMul {
         transpose_a: bool,
@@ -93,6 +97,8 @@ impl fmt::Display for Op {
             Op::Permute(order) => write!(f, "{name} {order:?}"),
             Op::Slice { start, end } => write!(f, "{name} {start:?}..{end:?}"),
             Op::Pad { before, after } => write!(f, "{name} {before:?} {after:?}"),
+            Op::Unfold(window) => write!(f, "{name} {window}"),
+            Op::Fold(window, [height, width]) => write!(f, "{name} {window} into {height}x{width}"),
             Op::Scatter(rows) => write!(f, "{name} into {rows}"),
             Op::MatMul { transpose_a, transpose_b } => {
                 let mark = |t: bool| if t { "'" } else { "" };

@@ -1,6 +1,6 @@
 //! The handle that model code is written with.
 
-use super::{Node, Op, Shape, ops};
+use super::{Node, Op, Shape, Window, ops};
 use luminal::prelude::symbolic::Expression;
 use luminal::prelude::{Graph, NodeIndex, ShapeTracker};
 use std::cell::{Cell, RefCell};
@@ -244,6 +244,11 @@ impl<'t> Var<'t> {
     /// This table's rows `[m, …]` added into `rows` zero rows at `index [m]`.
     pub fn scatter(self, index: Var<'t>, rows: usize) -> Var<'t> {
         self.tape.apply(Op::Scatter(rows), &[self, index])
+    }
+
+    /// The patches `[…, down, across, kernel · kernel · channels]` of these images `[…, height, width, channels]`.
+    pub fn unfold(self, window: Window) -> Var<'t> {
+        self.unary(Op::Unfold(window))
     }
 
     /// `[…, m, k] · […, k, n]`; leading axes broadcast.

@@ -8,10 +8,23 @@ use crate::graph::{Var, grad};
 /// With `second_order` the result depends on θ through the gradient too; otherwise the gradient is a constant
 /// (first-order MAML: paper, section 5.2).
 pub fn step<'t>(params: &[Var<'t>], loss: Var<'t>, rate: Var<'t>, second_order: bool) -> Vec<Var<'t>> {
-    let gradients = grad(loss.sum_all(), params);
-    let update = |(p, g): (&Var<'t>, Var<'t>)| {
+    step_some(params, &vec![true; params.len()], loss, rate, second_order)
+}
+
+/// The same where only some of the parameters adapt; the others stay as they are.
+pub fn step_some<'t>(
+    params: &[Var<'t>],
+    adapted: &[bool],
+    loss: Var<'t>,
+    rate: Var<'t>,
+    second_order: bool,
+) -> Vec<Var<'t>> {
+    let moving: Vec<Var> = params.iter().zip(adapted).filter(|(_, moves)| **moves).map(|(p, _)| *p).collect();
+    let mut gradients = grad(loss.sum_all(), &moving).into_iter();
+    let update = |(p, moves): (&Var<'t>, &bool)| {
+        let Some(g) = moves.then(|| gradients.next()).flatten() else { return *p };
         let g = if second_order { g } else { g.stop_gradient() };
         *p - g * rate
     };
-    params.iter().zip(gradients).map(update).collect()
+    params.iter().zip(adapted).map(update).collect()
 }

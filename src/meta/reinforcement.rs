@@ -120,6 +120,32 @@ impl Policy {
         Plan::new(if with_gradient { "surrogate_gradient" } else { "surrogate" }, tape, inputs, outputs)
     }
 
+    /// ∇θ KL(old ‖ θ) of a piece: `theta`, `observation`, `weight`, `old_mean`, `old_log_std` → `gradient`. Differences of
+    /// it are the released code's products with the divergence's Hessian (protocol A.0 row 18).
+    pub fn divergence_gradient(&self, lead: &[usize], n: usize) -> Plan {
+        let tape = Tape::new();
+        let (inputs, outputs) = {
+            let theta = self.layout().inputs(&tape, lead);
+            let observation = tape.input(&[lead, &[n, self.mlp.widths[0]]].concat());
+            let weight = tape.input(&[lead, &[n]].concat());
+            let old = Gaussian {
+                mean: tape.input(&[lead, &[n, self.actions()]].concat()),
+                log_std: tape.input(&[lead, &[1, self.actions()]].concat()),
+            };
+            let kl = loss::weighted(self.forward(&theta, observation).kl_from(old), weight);
+            let gradient = grad(kl.sum_all(), &theta);
+            let inputs = vec![
+                self.layout().port("theta", &theta),
+                Port::single("observation", observation),
+                Port::single("weight", weight),
+                Port::single("old_mean", old.mean),
+                Port::single("old_log_std", old.log_std),
+            ];
+            (inputs, vec![self.layout().port("gradient", &gradient)])
+        };
+        Plan::new("divergence_gradient", tape, inputs, outputs)
+    }
+
     /// F v of a piece: the Hessian of the mean KL divergence at the policy itself, along `vector`.
     /// `theta`, `observation`, `weight`, late `vector` → `product`.
     ///

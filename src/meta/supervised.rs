@@ -2,19 +2,19 @@
 
 use super::{inner, loss};
 use crate::graph::{Plan, Port, Tape, Var, grad};
-use crate::nn::Mlp;
+use crate::nn::{Moments, Network, Pass, Role};
 use crate::spec::{Loss, Order, Reduction};
 
 /// What the plans need to know of the experiment.
 #[derive(Clone, Debug)]
 pub struct Learner {
-    pub model: Mlp,
+    pub model: Network,
     pub loss: Loss,
     pub reduction: Reduction,
     pub order: Order,
 }
 
-/// A set of points: `x [lead…, n, inputs]`, `y [lead…, n, outputs]`.
+/// A set of points: `x [lead…, n, inputs]` (images flat), `y [lead…, n, outputs]`.
 struct Points<'t> {
     x: Var<'t>,
     y: Var<'t>,
@@ -27,12 +27,16 @@ impl Learner {
     /// Ports in: `theta`, `rate`, `support_x`, `support_y` (absent when `steps` is 0), `query_x`, `query_y`.
     /// Ports out: `gradient` (as theta), `loss` (lead).
     /// With no inner step this is ordinary training on the query points: the `pretrained` and `oracle` baselines.
+    /// Where the network keeps running averages, their part of `gradient` is their distance from the moments of the
+    /// batches: see [`crate::nn::Layout::settle`].
     pub fn meta_gradient(&self, lead: &[usize], support: usize, query: usize, steps: usize) -> Plan {
         let tape = Tape::new();
         let (inputs, outputs) = {
             let theta = self.model.layout().inputs(&tape, lead);
             let mut inputs = vec![self.model.layout().port("theta", &theta)];
             let mut adapted = theta.clone();
+            let mut passes: Vec<Vec<Moments>> = Vec::with_capacity(steps + 1);
+            let mut shown = None;
             if steps > 0 {
                 let rate = tape.input(&[]);
                 let points = self.points(&tape, lead, support);
@@ -40,15 +44,26 @@ impl Learner {
                 inputs.extend(points.ports("support"));
                 for step in 0..steps {
                     adapted = tape.scope(&format!("inner step {}", step + 1), || {
-                        let loss = self.loss_on(&adapted, &points, support);
-                        inner::step(&adapted, loss, rate, self.order == Order::Second)
+                        let pass = Pass { updates: step, ..Pass::default() };
+                        let (loss, moments) = self.loss_on(&adapted, &points, support, &pass);
+                        passes.push(moments);
+                        self.inner_step(&adapted, loss, rate, self.order == Order::Second)
                     });
                 }
+                shown = Some(points);
             }
             let points = self.points(&tape, lead, query);
             inputs.extend(points.ports("query"));
-            let loss = tape.scope("outer loss", || self.loss_on(&adapted, &points, query));
-            let gradient = grad(loss.sum_all(), &theta);
+            let loss = tape.scope("outer loss", || {
+                let beside = shown.as_ref().filter(|_| self.model.needs_support());
+                let beside = beside.map(|shown| self.moments(&adapted, shown.x, steps));
+                let pass = Pass { updates: steps, judging: false, support: beside.as_deref() };
+                let shown = if steps > 0 { support } else { query };
+                let (loss, moments) = self.loss_on(&adapted, &points, shown, &pass);
+                passes.push(moments);
+                loss
+            });
+            let gradient = self.outer_gradient(&theta, loss, &passes);
             (inputs, vec![self.model.layout().port("gradient", &gradient), Port::single("loss", loss)])
         };
         Plan::new("meta_gradient", tape, inputs, outputs)
@@ -56,13 +71,19 @@ impl Learner {
 
     /// One inner step on `n` points: `theta`, `rate`, `x`, `y` → `adapted` (as theta), `loss` (before the step).
     pub fn adapt(&self, lead: &[usize], n: usize) -> Plan {
+        self.adapt_after(lead, n, 0)
+    }
+
+    /// The inner step that follows `updates` others; which one it is matters where [`Network::counts_steps`].
+    pub fn adapt_after(&self, lead: &[usize], n: usize, updates: usize) -> Plan {
         let tape = Tape::new();
         let (inputs, outputs) = {
             let theta = self.model.layout().inputs(&tape, lead);
             let rate = tape.input(&[]);
             let points = self.points(&tape, lead, n);
-            let loss = self.loss_on(&theta, &points, n);
-            let adapted = inner::step(&theta, loss, rate, false);
+            let pass = Pass { updates, ..Pass::default() };
+            let (loss, _) = self.loss_on(&theta, &points, n, &pass);
+            let adapted = self.inner_step(&theta, loss, rate, false);
             let mut inputs = vec![self.model.layout().port("theta", &theta), Port::single("rate", rate)];
             inputs.extend(points.ports("support"));
             (inputs, vec![self.model.layout().port("adapted", &adapted), Port::single("loss", loss)])
@@ -71,29 +92,95 @@ impl Learner {
     }
 
     /// Loss and predictions on `n` points: `theta`, `x`, `y` → `loss`, `predicted [lead…, n, outputs]`.
+    /// Where [`Network::needs_support`], use [`evaluate_after`](Self::evaluate_after).
     pub fn evaluate(&self, lead: &[usize], n: usize) -> Plan {
+        self.evaluate_after(lead, 0, n, 0)
+    }
+
+    /// The same after `updates` inner steps (which matters where [`Network::counts_steps`]), beside the `support`
+    /// points whose moments normalise the queries where [`Network::needs_support`].
+    ///
+    /// Ports in: `theta`, `support_x` (only where that is so and `support` is not 0), `query_x`, `query_y`.
+    pub fn evaluate_after(&self, lead: &[usize], support: usize, n: usize, updates: usize) -> Plan {
         let tape = Tape::new();
         let (inputs, outputs) = {
             let theta = self.model.layout().inputs(&tape, lead);
-            let points = self.points(&tape, lead, n);
-            let predicted = self.model.forward(&theta, points.x);
-            let loss = loss::supervised(self.loss, self.reduction, n, predicted, points.y);
             let mut inputs = vec![self.model.layout().port("theta", &theta)];
+            let mut beside = None;
+            if self.model.needs_support() && support > 0 {
+                let x = self.xs(&tape, lead, support);
+                inputs.push(Port::single("support_x", x));
+                beside = Some(self.moments(&theta, x, updates));
+            }
+            let points = self.points(&tape, lead, n);
+            let pass = Pass { updates, judging: true, support: beside.as_deref() };
+            let (predicted, _) = self.model.pass(&theta, points.x, &pass);
+            let shot = self.shot(n);
+            let loss = loss::supervised(self.loss, self.reduction, shot, predicted, points.y);
             inputs.extend(points.ports("query"));
             (inputs, vec![Port::single("loss", loss), Port::single("predicted", predicted)])
         };
         Plan::new("evaluate", tape, inputs, outputs)
     }
 
-    fn points<'t>(&self, tape: &'t Tape, lead: &[usize], n: usize) -> Points<'t> {
-        let widths = &self.model.widths;
-        let of = |width: usize| tape.input(&[lead, &[n, width]].concat());
-        Points { x: of(widths[0]), y: of(widths[widths.len() - 1]) }
+    fn xs<'t>(&self, tape: &'t Tape, lead: &[usize], n: usize) -> Var<'t> {
+        let size = self.model.input().iter().product();
+        tape.input(&[lead, &[n, size]].concat())
     }
 
-    fn loss_on<'t>(&self, params: &[Var<'t>], points: &Points<'t>, shot: usize) -> Var<'t> {
-        let predicted = self.model.forward(params, points.x);
-        loss::supervised(self.loss, self.reduction, shot, predicted, points.y)
+    fn points<'t>(&self, tape: &'t Tape, lead: &[usize], n: usize) -> Points<'t> {
+        let x = self.xs(tape, lead, n);
+        Points { x, y: tape.input(&[lead, &[n, self.model.outputs()]].concat()) }
+    }
+
+    /// The moments of these points at every batch normalisation.
+    fn moments<'t>(&self, params: &[Var<'t>], x: Var<'t>, updates: usize) -> Vec<Moments<'t>> {
+        self.model.pass(params, x, &Pass { updates, ..Pass::default() }).1
+    }
+
+    /// K of `n` support points: all of them for one task, those of one class for N classes.
+    fn shot(&self, n: usize) -> usize {
+        match self.loss {
+            Loss::CrossEntropy => (n / self.model.outputs()).max(1),
+            Loss::SquaredError | Loss::Reinforce => n,
+        }
+    }
+
+    /// The loss on these points; `support` is the number of support points, which the released code divides the
+    /// outer loss by too (protocol A.0 row 16).
+    fn loss_on<'t>(
+        &self,
+        params: &[Var<'t>],
+        points: &Points<'t>,
+        support: usize,
+        pass: &Pass<'_, 't>,
+    ) -> (Var<'t>, Vec<Moments<'t>>) {
+        let (predicted, moments) = self.model.pass(params, points.x, pass);
+        (loss::supervised(self.loss, self.reduction, self.shot(support), predicted, points.y), moments)
+    }
+
+    fn inner_step<'t>(
+        &self,
+        params: &[Var<'t>],
+        loss: Var<'t>,
+        rate: Var<'t>,
+        second_order: bool,
+    ) -> Vec<Var<'t>> {
+        let roles = self.model.layout().entries;
+        let adapted: Vec<bool> = roles.iter().map(|entry| entry.role == Role::Adapted).collect();
+        inner::step_some(params, &adapted, loss, rate, second_order)
+    }
+
+    /// ∇ of the outer loss, with the distances of running averages in their places.
+    fn outer_gradient<'t>(
+        &self,
+        theta: &[Var<'t>],
+        loss: Var<'t>,
+        passes: &[Vec<Moments<'t>>],
+    ) -> Vec<Var<'t>> {
+        let gradient = grad(loss.sum_all(), theta);
+        let distances = self.model.distances(theta, passes);
+        gradient.into_iter().zip(distances).map(|(g, distance)| distance.unwrap_or(g)).collect()
     }
 }
 

@@ -1,5 +1,6 @@
 //! The parameters of a network as one flat vector with named parts.
 
+use super::init::Draw;
 use crate::graph::{Port, Shape, Tape, Var};
 
 /// How one parameter tensor starts.
@@ -7,8 +8,20 @@ use crate::graph::{Port, Shape, Tape, Var};
 pub enum Start {
     /// The same number everywhere.
     Constant(f64),
-    /// A weight matrix with this many inputs and outputs; the spec's `model.init` says how it is drawn.
-    Weight { fan_in: usize, fan_out: usize },
+    /// A weight tensor with this many inputs and outputs, drawn as told, or else as the whole network is.
+    Weight { fan_in: usize, fan_out: usize, draw: Option<Draw> },
+}
+
+/// What moves a parameter tensor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// The inner steps, and the outer ones that set where they start.
+    Adapted,
+    /// The outer steps alone: every task and inner step sees the same value (the released code's batch-norm shifts).
+    Shared,
+    /// A running average, which no gradient reaches. Its entry of a "gradient" is its distance from the batch at hand:
+    /// see [`Layout::settle`].
+    Average,
 }
 
 /// One parameter tensor.
@@ -17,6 +30,7 @@ pub struct Entry {
     pub name: String,
     pub shape: Vec<usize>,
     pub start: Start,
+    pub role: Role,
 }
 
 /// Parameter tensors in the order of the flat vector; each is row-major.
@@ -53,5 +67,17 @@ impl Layout {
             (e.name.clone(), shape, range)
         };
         self.entries.iter().map(part).collect()
+    }
+
+    /// Moves the running averages of `theta` by `weight` of their distance from the batches, which `gradient` holds,
+    /// and leaves no gradient there for the outer optimiser. To be called before each of its steps.
+    pub fn settle(&self, theta: &mut [f32], gradient: &mut [f32], weight: f32) {
+        let averages = self.entries.iter().zip(self.parts()).filter(|(e, _)| e.role == Role::Average);
+        for (_, (_, _, range)) in averages {
+            for (x, distance) in theta[range.clone()].iter_mut().zip(&mut gradient[range]) {
+                *x -= weight * *distance;
+                *distance = 0.0;
+            }
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Multilayer perceptrons.
 
-use super::layout::{Entry, Layout, Start};
+use super::layout::{Entry, Layout, Role, Start};
 use crate::graph::Var;
 
 /// The nonlinearity between layers.
@@ -42,9 +42,15 @@ impl Mlp {
                 Entry {
                     name: format!("layer{i}.weight"),
                     shape: vec![fan_in, fan_out],
-                    start: Start::Weight { fan_in, fan_out },
+                    start: Start::Weight { fan_in, fan_out, draw: None },
+                    role: Role::Adapted,
                 },
-                Entry { name: format!("layer{i}.bias"), shape: vec![fan_out], start: Start::Constant(0.0) },
+                Entry {
+                    name: format!("layer{i}.bias"),
+                    shape: vec![fan_out],
+                    start: Start::Constant(0.0),
+                    role: Role::Adapted,
+                },
             ]
         };
         Layout { entries: self.widths.windows(2).enumerate().flat_map(layer).collect() }

@@ -1,6 +1,6 @@
 //! Diagonal Gaussian policies with a state-free standard deviation (protocol A.4; the released policies).
 
-use super::layout::{Entry, Layout, Start};
+use super::layout::{Entry, Layout, Role, Start};
 use super::mlp::Mlp;
 use crate::graph::Var;
 
@@ -32,6 +32,7 @@ impl Policy {
             name: "log_std".into(),
             shape: vec![actions],
             start: Start::Constant(self.init_std.ln()),
+            role: Role::Adapted,
         });
         layout
     }

@@ -29,7 +29,7 @@ pub fn check(plugin: &Plugin, params: &BTreeMap<String, ParamValue>) -> Result<V
             findings
         }
         Tables::Tasks(table) => checks::distribution(&|| unsafe { Tasks::new(table, &params) }),
-        Tables::Data(table) => checks::dataset(&|| unsafe { Data::new(table, &params) }),
+        Tables::Data(table) => checks::dataset(&|| unsafe { Data::new(table, &params, &plugin.places) }),
     });
     Ok(findings)
 }

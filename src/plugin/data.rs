@@ -24,7 +24,7 @@ impl Plugin {
         let Tables::Data(table) = self.tables else { return Err(self.wrong_kind("dataset")) };
         let params = params_json(&self.info, params)?;
         // SAFETY: `load` has checked the table; that its functions keep the rules is the plugin's promise.
-        let data = unsafe { Data::new(table, &params) };
+        let data = unsafe { Data::new(table, &params, &self.places) };
         let data = data.map_err(|failure| while_creating(&self.info.id, &failure))?;
         Ok(DataInstance { id: self.info.id.clone(), data })
     }

@@ -1,8 +1,11 @@
 //! Where plugins are looked for.
 
 use super::inspect::inspect;
+use super::load::{Plugin, load};
+use super::places;
 use crate::error::{Error, Result};
 use crate::spec::nearest;
+use mamlx_plugin::Places;
 use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -11,9 +14,11 @@ use std::path::{Path, PathBuf};
 pub const VARIABLE: &str = "MAMLX_PLUGIN_PATH";
 
 /// The folders that are searched, in order; the first library of a name wins.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SearchPath {
     pub folders: Vec<PathBuf>,
+    /// Where loaded datasets look for their files.
+    pub places: Places,
 }
 
 impl SearchPath {
@@ -35,7 +40,17 @@ impl SearchPath {
         folders.extend(executable.and_then(|path| path.parent().map(Path::to_owned)));
         let mut seen = std::collections::HashSet::new();
         folders.retain(|folder| seen.insert(folder.clone()));
-        SearchPath { folders }
+        SearchPath { folders, places: places::standard(&[]) }
+    }
+
+    /// The same, with folders of data in front of the usual ones.
+    pub fn with_data(self, folders: &[PathBuf]) -> Self {
+        SearchPath { places: places::standard(folders), ..self }
+    }
+
+    /// Finds and loads a plugin; a dataset looks for its files in these places.
+    pub fn load(&self, name: &str) -> Result<Plugin> {
+        Ok(Plugin { places: self.places.clone(), ..load(&self.find(name)?)? })
     }
 
     /// The library of a plugin's name.
@@ -108,7 +123,7 @@ mod tests {
 
     #[test]
     fn a_path_is_not_a_name() {
-        let path = SearchPath { folders: vec![] };
+        let path = SearchPath::default();
         for name in ["../evil", "/lib/libc", "a.so", ""] {
             assert!(path.find(name).unwrap_err().to_string().contains("not a plugin's name"), "{name}");
         }

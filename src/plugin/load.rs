@@ -2,10 +2,12 @@
 
 use super::info::PluginInfo;
 use super::inspect::{inspect, wrong_version};
+use super::places;
 use crate::error::{Error, Result};
 use crate::spec::PluginKind;
-use mamlx_plugin::abi;
+use mamlx_plugin::{Places, abi};
 use std::ffi::{CStr, CString};
+use std::mem::offset_of;
 use std::path::Path;
 
 /// A loaded plugin. Libraries are never unloaded, because Rust's thread-locals make that unsafe, so every table stays
@@ -14,6 +16,8 @@ use std::path::Path;
 pub struct Plugin {
     pub info: PluginInfo,
     pub(super) tables: Tables,
+    /// Where a dataset looks for its files.
+    pub places: Places,
     /// How an environment is drawn, if it can be.
     pub(super) render: Option<&'static abi::Render>,
 }
@@ -49,7 +53,7 @@ pub fn load(path: &Path) -> Result<Plugin> {
     })?;
     // SAFETY: the symbol is constant data of a library that stays loaded, and starts with a size.
     let (tables, render) = unsafe { handshake(*entry, &info) }.map_err(refuse)?;
-    Ok(Plugin { info, tables, render })
+    Ok(Plugin { info, tables, places: places::standard(&[]), render })
 }
 
 /// Resolves every symbol now rather than in the middle of a run, and keeps the plugins' symbols apart.
@@ -131,13 +135,39 @@ unsafe fn handshake(
         match info.kind {
             PluginKind::Environment => Tables::Env(table(found.cast(), feature)?),
             PluginKind::Tasks => Tables::Tasks(table(found.cast(), feature)?),
-            PluginKind::Data => Tables::Data(table(found.cast(), feature)?),
+            PluginKind::Data => Tables::Data(data_table(found.cast(), feature)?),
         }
     };
     let drawn = if info.kind == PluginKind::Environment { find(abi::RENDER) } else { std::ptr::null() };
     // SAFETY: as above.
     let render = if drawn.is_null() { None } else { Some(unsafe { table(drawn.cast(), abi::RENDER) }?) };
     Ok((tables, render))
+}
+
+/// A dataset's table. One of version 1.0 ends before `open`; it is copied into one of ours, without `open`.
+///
+/// # Safety
+/// As for [`table`].
+unsafe fn data_table(
+    pointer: *const abi::Data,
+    feature: &str,
+) -> std::result::Result<&'static abi::Data, String> {
+    /// `mamlx_data` of version 1.0.
+    #[repr(C)]
+    struct First([usize; offset_of!(abi::Data, open) / size_of::<usize>()]);
+    // SAFETY: passed on; the members up to `open` are a size and function pointers in both versions.
+    let first = unsafe { table(pointer.cast::<First>(), feature) }?;
+    if first.0[0] >= size_of::<abi::Data>() {
+        // SAFETY: the table has every member, of which only `open` may be null, and its type allows for that.
+        return Ok(unsafe { &*pointer });
+    }
+    let mut whole = std::mem::MaybeUninit::<abi::Data>::zeroed();
+    // SAFETY: all members of the first version are there and not null, and a zero `open` is `None`.
+    let whole = unsafe {
+        whole.as_mut_ptr().cast::<First>().copy_from_nonoverlapping(first, 1);
+        whole.assume_init()
+    };
+    Ok(Box::leak(Box::new(whole)))
 }
 
 /// Checks a table before it is used as one: large enough, no function missing.

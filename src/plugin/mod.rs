@@ -18,6 +18,7 @@ mod info;
 mod inspect;
 mod load;
 mod params;
+pub mod places;
 pub mod report;
 mod tasks;
 
@@ -29,5 +30,7 @@ pub use info::PluginInfo;
 pub use inspect::inspect;
 pub use load::{Plugin, load};
 pub use mamlx_plugin::checks::{Finding, Outcome};
-pub use mamlx_plugin::{Class, DataSpaces, EnvSpaces, Field, Role, Shape, Side, Split, TaskSpaces, View};
+pub use mamlx_plugin::{
+    Class, DataSpaces, EnvSpaces, Field, Places, Role, Shape, Side, Split, TaskSpaces, View,
+};
 pub use tasks::TasksInstance;

@@ -3,7 +3,7 @@
 use super::find::SearchPath;
 use super::info::{PluginInfo, type_name};
 use super::inspect::inspect_any;
-use super::load::{Plugin, Tables, load};
+use super::load::{Plugin, Tables};
 use crate::error::Result;
 use crate::spec::{Param, ParamValue};
 use mamlx_plugin::{DataSpaces, Field};
@@ -90,7 +90,7 @@ pub struct Info {
 
 /// Loads a plugin by name and asks it to describe itself, with its default parameters.
 pub fn info(path: &SearchPath, name: &str) -> Result<Info> {
-    Ok(Info::of(&load(&path.find(name)?)?))
+    Ok(Info::of(&path.load(name)?))
 }
 
 impl Info {
@@ -152,6 +152,9 @@ impl Info {
             text += line;
             text.push('\n');
         }
+        if let Some(note) = &self.note {
+            let _ = write!(text, "\nNot described further: {note}\n");
+        }
         text
     }
 
@@ -205,9 +208,6 @@ impl Info {
                 let items: u64 = split.classes.iter().map(|class| class.items as u64).sum();
                 let _ = writeln!(text, "| {} | {} | {items} |", split.name, split.classes.len());
             }
-        }
-        if let Some(note) = &self.note {
-            let _ = write!(text, "\nNot described further: {note}\n");
         }
         text
     }

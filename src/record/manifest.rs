@@ -30,6 +30,9 @@ pub struct Manifest {
     pub device: String,
     /// 2: the meta-gradient differentiates through the inner gradient; 1: it does not. By method.
     pub derivative_order: BTreeMap<String, u8>,
+    /// How the gradients of this run's programs stood against differences of the loss, by method.
+    #[serde(default)]
+    pub gradients: BTreeMap<String, GradientRecord>,
     /// Versions of mamlx and of the parts that can change a number.
     pub versions: BTreeMap<String, String>,
     pub plugins: Vec<PluginRecord>,
@@ -37,6 +40,19 @@ pub struct Manifest {
     /// Facts that do not change a result, such as the number of threads.
     #[serde(default)]
     pub extra: BTreeMap<String, String>,
+}
+
+/// The gradient certificate of one method's programs; numbers as text, so that equal runs write equal bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GradientRecord {
+    pub derivative_order: u8,
+    /// Relative error against central differences of the whole outer loss in f64.
+    pub error_f32: String,
+    pub error_f64: String,
+    /// Relative distance from the gradient of the other order; null where there is no inner step.
+    pub other_order: Option<String>,
+    /// Whether the errors are within bounds and the other order far beyond them.
+    pub holds: bool,
 }
 
 /// A plugin as it was loaded.

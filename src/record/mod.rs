@@ -17,6 +17,7 @@
 //! | `stats` | values → mean and 95 % interval |
 //! | `seeds` | rows of several `summary.csv` → one summary over seeds |
 //! | `breakdown` | rows of `eval.csv` → groups of them by a parameter of the task |
+//! | `sweep` | summaries of a sweep's runs → one table |
 //! | `summary` | rows of `eval.csv` → rows of `summary.csv` |
 //! | `curves` | rows of `summary.csv` → the closing table and the pictures |
 //! | `picture` | curves → SVG |
@@ -45,13 +46,14 @@ pub mod scene;
 pub mod seeds;
 pub mod stats;
 pub mod summary;
+pub mod sweep;
 pub mod table;
 pub mod weights;
 
 pub use bytes::{Packer, Short, Unpacker};
 pub use checkpoint::{Checkpoint, Lengths, Stamp};
 pub use folder::RunFolder;
-pub use manifest::{Host, Manifest, PluginRecord, Status};
+pub use manifest::{GradientRecord, Host, Manifest, PluginRecord, Status};
 pub use picture::{Picture, Published, Series};
 pub use progress::Progress;
 pub use row::{EvalRow, Identity, Metric, SummaryRow, TimingRow, TrainRow};

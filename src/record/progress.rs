@@ -75,9 +75,12 @@ pub struct Progress {
 
 impl Progress {
     /// Begins at iteration `before` of `total` and says so.
-    pub fn start(label: &str, before: u64, total: u64) -> Progress {
+    ///
+    /// `run` names the run where several share the terminal: then every line carries the name, and none is live.
+    pub fn start(run: Option<&str>, label: &str, before: u64, total: u64) -> Progress {
+        let label = run.map_or(label.to_string(), |run| format!("{run} {label}"));
         let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-        let live = (std::io::stderr().is_terminal() && !dumb).then(|| {
+        let live = (run.is_none() && std::io::stderr().is_terminal() && !dumb).then(|| {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
             if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg}") {
                 bar.set_style(style);
@@ -86,7 +89,7 @@ impl Progress {
             bar
         });
         let mut progress = Progress {
-            pace: Pace::new(label, before, total),
+            pace: Pace::new(&label, before, total),
             started: Instant::now(),
             clock: PlainClock::default(),
             live,

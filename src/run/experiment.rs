@@ -1,14 +1,15 @@
 //! A spec file and its plugin, opened and checked: everything that can be wrong before the first row is found here.
 
+use super::certificate::Certificate;
 use super::learner::Learner;
 use super::rl::{self, Reinforcement};
 use super::supervised::{self, Supervised};
 use crate::error::{Error, Result};
 use crate::graph::Plan;
 use crate::meta::build;
-use crate::plugin::{Plugin, SearchPath, load};
-use crate::record::{Host, Identity, Manifest, PluginRecord, Stamp, Status};
-use crate::spec::{self, Method, Order, PluginKind, Spec, Word};
+use crate::plugin::{Plugin, SearchPath};
+use crate::record::{GradientRecord, Host, Identity, Manifest, PluginRecord, Stamp, Status};
+use crate::spec::{self, Draft, Method, Order, PluginKind, Spec, SweepRun, Word};
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
@@ -20,22 +21,72 @@ pub struct Experiment {
     folder: PathBuf,
 }
 
+/// One run of a sweep: the grid's settings and what they make of the file.
+pub struct SweptExperiment {
+    /// Key path and value, in the grid's order.
+    pub settings: Vec<(String, String)>,
+    pub experiment: Experiment,
+}
+
+/// Reads a spec file as far as its plugin, which is loaded.
+fn draft(path: &Path, overrides: &[String], search: &SearchPath) -> Result<(Draft, Plugin)> {
+    let file = std::fs::File::open(path).map_err(Error::io("read the spec", path))?;
+    let text = spec::limited(file).map_err(Error::io("read the spec", path))?;
+    let draft = spec::read(&text, &path.display().to_string(), overrides)?;
+    match search.load(draft.plugin()) {
+        Ok(plugin) => Ok((draft, plugin)),
+        Err(Error::Input(why)) => Err(draft.refuse("task.plugin", &why, None, None).into()),
+        Err(other) => Err(other),
+    }
+}
+
+/// Whether the layers fit shows only once an instance has said what a point is.
+fn layers_fit(draft: &Draft, plugin: &Plugin, spec: &Spec) -> Result<()> {
+    let (PluginKind::Tasks, Some(_)) = (plugin.info.kind, &spec.model.layers) else { return Ok(()) };
+    let spaces = plugin.tasks(&spec.task.params)?.spaces().clone();
+    for method in &spec.methods {
+        let inputs = supervised::inputs(&spaces, *method);
+        if let Err(misfit) = build::network(&spec.model, &[inputs], spaces.y.len(), spec.inner.steps) {
+            let (key, message) = (build::key(&spec.model, &misfit), misfit.to_string());
+            let declared = Some((&plugin.info.params, plugin.info.kind));
+            return Err(draft.refuse(&key, &message, None, declared).into());
+        }
+    }
+    Ok(())
+}
+
+fn folder_of(path: &Path) -> PathBuf {
+    path.parent().map_or_else(PathBuf::new, Path::to_path_buf)
+}
+
 impl Experiment {
     /// Reads and checks a spec file with its overrides (`path=value`), loading the plugin that it names.
     ///
     /// Errors: [`Error::Input`] with every problem of the spec at once; [`Error::Io`].
     pub fn open(path: &Path, overrides: &[String], search: &SearchPath) -> Result<Experiment> {
-        let file = std::fs::File::open(path).map_err(Error::io("read the spec", path))?;
-        let text = spec::limited(file).map_err(Error::io("read the spec", path))?;
-        let draft = spec::read(&text, &path.display().to_string(), overrides)?;
-        let plugin = match search.find(draft.plugin()).and_then(|path| load(&path)) {
-            Ok(plugin) => plugin,
-            Err(Error::Input(why)) => return Err(draft.refuse("task.plugin", &why, None, None).into()),
-            Err(other) => return Err(other),
-        };
+        let (draft, plugin) = draft(path, overrides, search)?;
         let spec = draft.resolve(&plugin.info.params, plugin.info.kind)?;
-        let folder = path.parent().map_or_else(PathBuf::new, Path::to_path_buf);
-        Ok(Experiment { spec, plugin, folder })
+        layers_fit(&draft, &plugin, &spec)?;
+        Ok(Experiment { spec, plugin, folder: folder_of(path) })
+    }
+
+    /// Reads and checks a spec file with every run of its sweep, in order; a file without a sweep is its only run.
+    ///
+    /// Errors as for [`Experiment::open`].
+    pub fn open_all(path: &Path, overrides: &[String], search: &SearchPath) -> Result<Vec<SweptExperiment>> {
+        let (draft, plugin) = draft(path, overrides, search)?;
+        let runs = draft.expand(&plugin.info.params, plugin.info.kind)?;
+        runs.iter().try_for_each(|run| layers_fit(&draft, &plugin, &run.spec))?;
+        let experiment = |run: SweepRun| {
+            let experiment = Experiment { spec: run.spec, plugin: plugin.clone(), folder: folder_of(path) };
+            SweptExperiment { settings: run.settings, experiment }
+        };
+        Ok(runs.into_iter().map(experiment).collect())
+    }
+
+    /// The same plugin and folder with another spec, which the caller has made of this one.
+    pub fn with(&self, spec: Spec) -> Experiment {
+        Experiment { spec, plugin: self.plugin.clone(), folder: self.folder.clone() }
     }
 
     /// Builds and lowers everything the run needs.
@@ -77,7 +128,7 @@ impl Experiment {
             ]);
         }
         let tasks = self.plugin.tasks(params)?;
-        let plans = supervised::plans(spec, Method::Maml, tasks.spaces().x.len(), tasks.spaces().y.len());
+        let plans = supervised::plans(spec, Method::Maml, tasks.spaces().x.len(), tasks.spaces().y.len())?;
         Ok(vec![
             plans.meta_gradient(&[], spec.task.support, spec.task.query, spec.inner.steps),
             plans.adapt(&[], spec.eval.support[0]),
@@ -110,7 +161,13 @@ impl Experiment {
         }
     }
 
-    pub fn manifest(&self, status: Status, message: Option<String>, threads: usize) -> Manifest {
+    pub fn manifest(
+        &self,
+        status: Status,
+        message: Option<String>,
+        threads: usize,
+        gradients: &[Certificate],
+    ) -> Manifest {
         let (spec, info) = (&self.spec, &self.plugin.info);
         let order = |method: &Method| match method {
             Method::Maml if spec.inner.order == Order::Second => Some(2),
@@ -130,6 +187,7 @@ impl Experiment {
             spec_hash: spec.hash(),
             device: "cpu".into(),
             derivative_order: orders.collect(),
+            gradients: gradients.iter().map(|found| (found.of.clone(), record(found))).collect(),
             versions: BTreeMap::from([
                 version("mamlx", env!("CARGO_PKG_VERSION")),
                 version("luminal", "0.2.0"),
@@ -142,5 +200,16 @@ impl Experiment {
             host: Host::here(),
             extra,
         }
+    }
+}
+
+fn record(certificate: &Certificate) -> GradientRecord {
+    let text = |value: f64| format!("{value:.1e}");
+    GradientRecord {
+        derivative_order: certificate.order,
+        error_f32: text(certificate.error_f32),
+        error_f64: text(certificate.error_f64),
+        other_order: certificate.other_order.map(text),
+        holds: certificate.holds(),
     }
 }

@@ -3,9 +3,12 @@
 //! | file | what |
 //! |---|---|
 //! | `experiment` | a spec file and its plugin, opened and checked |
+//! | `certificate` | the meta-gradient, held against differences before it is trusted |
+//! | `forecast` | parameters, work, memory and time of an experiment, before it runs |
 //! | `session` | the loop over methods and meta-iterations: rows, evaluations, checkpoints, signals |
 //! | `saved` | saved weights, evaluated without training |
 //! | `replay`, `film` | one evaluated task played again and watched |
+//! | `sweep` | the runs of a sweep, several at a time |
 //! | `learner` | what the loop asks of a learning problem |
 //! | `supervised`, `rl` | the two learning problems of the paper (Algorithms 2 and 3) |
 //! | `rollout`, `returns`, `baseline` | trajectories, their returns and advantages |
@@ -17,8 +20,10 @@
 //! The one durable instant is the end of a meta-iteration.
 
 pub mod baseline;
+pub mod certificate;
 pub mod experiment;
 pub mod film;
+pub mod forecast;
 pub mod learner;
 pub mod optimizer;
 pub mod reduce;
@@ -30,6 +35,7 @@ pub mod saved;
 pub mod session;
 pub mod signals;
 pub mod supervised;
+pub mod sweep;
 pub mod test_tasks;
 pub mod trust_region;
 pub mod workers;

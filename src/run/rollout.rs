@@ -137,6 +137,27 @@ impl Batch {
         self.returns.extend(other.returns);
     }
 
+    /// Drops the episodes that are not marked.
+    pub fn keep(&mut self, kept: &[bool]) {
+        fn rows<T: Copy>(buffer: &mut Vec<T>, kept: &[bool]) {
+            let width = buffer.len() / kept.len().max(1);
+            let mut at = 0..buffer.len();
+            buffer.retain(|_| at.next().is_some_and(|i| kept[i / width]));
+        }
+        assert_eq!(kept.len(), self.lengths.len());
+        if kept.iter().all(|&kept| kept) {
+            return;
+        }
+        rows(&mut self.observations, kept);
+        rows(&mut self.actions, kept);
+        rows(&mut self.means, kept);
+        rows(&mut self.rewards, kept);
+        rows(&mut self.weights, kept);
+        rows(&mut self.lengths, kept);
+        rows(&mut self.terminated, kept);
+        rows(&mut self.returns, kept);
+    }
+
     fn clear(&mut self) {
         for buffer in [&mut self.observations, &mut self.actions, &mut self.means, &mut self.rewards] {
             buffer.fill(0.0);

@@ -1,5 +1,6 @@
 //! One run from its first row to its last: train every method, evaluate, commit, resume.
 
+use super::certificate::certificates;
 use super::experiment::Experiment;
 use super::learner::{Learner, State};
 use super::signals::StopRequest;
@@ -23,6 +24,8 @@ pub struct Options {
     pub fresh: bool,
     /// A checkpoint is written at most this often, and whenever a method or the run ends.
     pub checkpoint_every: Duration,
+    /// Stands before every line of progress, where several runs share a terminal.
+    pub label: Option<String>,
 }
 
 /// What a finished run leaves for its caller to talk about.
@@ -48,7 +51,16 @@ pub fn run(experiment: &Experiment, folder: &Path, options: &Options) -> Result<
     if let Some((name, bytes)) = experiment.task_file()? {
         folder.write_copy(&name, &bytes)?;
     }
-    folder.write_manifest(&experiment.manifest(Status::Running, None, threads))?;
+    let gradients = certificates(experiment)?;
+    for doubtful in gradients.iter().filter(|certificate| !certificate.holds()) {
+        eprintln!(
+            "mamlx: warning: the gradient of {} is off by {:.1e} (f32) and {:.1e} (f64) against differences of the outer loss; \
+             please report this with the spec (mamlx explain SPEC --gradients)",
+            doubtful.of, doubtful.error_f32, doubtful.error_f64
+        );
+    }
+    let manifest = |status, message| experiment.manifest(status, message, threads, &gradients);
+    folder.write_manifest(&manifest(Status::Running, None))?;
     let mut learner = experiment.learner(threads)?;
     folder.begin(experiment.identity(), &learner.task_names(), checkpoint.as_ref())?;
     if checkpoint.is_none() {
@@ -62,17 +74,14 @@ pub fn run(experiment: &Experiment, folder: &Path, options: &Options) -> Result<
         stamp,
         committed: Instant::now(),
         checkpoint_every: options.checkpoint_every,
+        label: options.label.clone(),
         stop,
     };
     let outcome = session.train_all(&mut *learner, checkpoint.as_ref());
     match &outcome {
-        Ok(()) => session.folder.write_manifest(&experiment.manifest(Status::Done, None, threads))?,
+        Ok(()) => session.folder.write_manifest(&manifest(Status::Done, None))?,
         Err(Error::Stopped { .. }) => {}
-        Err(e) => session.folder.write_manifest(&experiment.manifest(
-            Status::Failed,
-            Some(e.to_string()),
-            threads,
-        ))?,
+        Err(e) => session.folder.write_manifest(&manifest(Status::Failed, Some(e.to_string())))?,
     }
     outcome?;
     Ok(Finished { summary: summary(&experiment.spec, &session.rows), already: false })
@@ -112,6 +121,7 @@ struct Session<'a> {
     weights: Weights,
     committed: Instant,
     checkpoint_every: Duration,
+    label: Option<String>,
     stop: StopRequest,
 }
 
@@ -135,7 +145,7 @@ impl Session<'_> {
     fn train(&mut self, learner: &mut dyn Learner, number: usize, mut state: State) -> Result<()> {
         let method = state.method;
         let total = if method == Method::Random { 0 } else { self.spec.outer.iterations as u64 };
-        let mut progress = Progress::start(method.word(), state.iteration, total);
+        let mut progress = Progress::start(self.label.as_deref(), method.word(), state.iteration, total);
         if total == 0 {
             self.evaluate(learner, &state, &progress)?;
         }

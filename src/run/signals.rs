@@ -3,8 +3,8 @@
 use crate::error::{Error, Result};
 use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// Exit code after Ctrl-C, as shells have it (128 + SIGINT).
 pub const INTERRUPTED: u8 = 130;
@@ -18,7 +18,14 @@ pub struct StopRequest(Arc<AtomicI32>);
 impl StopRequest {
     /// Starts to listen. The first signal is answered at once with a line on stderr and honoured at the end of the
     /// meta-iteration; a second one ends the process there and then (everything committed stays good).
+    ///
+    /// All runs of a process share one listener, so that several of them answer a signal once.
     pub fn listen() -> Result<StopRequest> {
+        static LISTENER: OnceLock<std::result::Result<StopRequest, String>> = OnceLock::new();
+        LISTENER.get_or_init(|| StopRequest::start().map_err(|e| e.to_string())).clone().map_err(Error::Run)
+    }
+
+    fn start() -> Result<StopRequest> {
         let seen = Arc::new(AtomicI32::new(0));
         let mut signals = Signals::new([SIGINT, SIGTERM, SIGUSR1])
             .map_err(|e| Error::Run(format!("cannot listen for signals: {e}")))?;

@@ -11,13 +11,16 @@ use crate::lower::lower;
 use crate::meta::build;
 use crate::meta::supervised::Learner as Plans;
 use crate::nn::Layout;
-use crate::plugin::{Plugin, TasksInstance};
+use crate::plugin::{Plugin, TaskSpaces, TasksInstance};
 use crate::random::{Purpose, seed_at};
 use crate::record::row::{EvalRow, TimingRow, TrainRow};
 use crate::spec::{Loss, Method, Order, Spec, Word};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
+
+/// The weight of a new batch in running averages of moments (the usual momentum of 0.9).
+const AVERAGE_WEIGHT: f32 = 0.1;
 
 /// Supervised meta-learning of one spec.
 pub struct Supervised {
@@ -36,9 +39,22 @@ struct Programs {
     /// Task parameters are appended to every input (the oracle).
     task_input: bool,
     train: Option<Training>,
-    /// One inner step, by evaluation support size; none for methods that do not adapt.
-    adapt: Vec<Shared>,
-    evaluate: Shared,
+    /// One inner step; none for methods that do not adapt.
+    adapt: Option<Stages>,
+    evaluate: Stages,
+    /// Whether judging the queries takes the support points too.
+    beside: bool,
+}
+
+/// Programs by evaluation support size, then by the inner steps taken before; the last of a row stands for all after
+/// it. A network that tells neither apart has one program for all.
+struct Stages(Vec<Vec<Shared>>);
+
+impl Stages {
+    fn at(&self, support: usize, updates: usize) -> &Shared {
+        let row = &self.0[support.min(self.0.len() - 1)];
+        &row[updates.min(row.len() - 1)]
+    }
 }
 
 struct Training {
@@ -81,11 +97,11 @@ impl Supervised {
         let test_tasks =
             test_tasks::of(spec, spec_folder, &task_names, |seed, task| first.sample_task(seed, task))?;
         let methods = spec.methods.iter().map(|method| {
-            let width = shape.x.len() + if *method == Method::Oracle { shape.task.len() } else { 0 };
-            (*method, Programs::new(spec, *method, width, shape.y.len(), threads))
+            let width = inputs(&shape, *method);
+            Ok((*method, Programs::new(spec, *method, width, shape.y.len(), threads)?))
         });
         Ok(Supervised {
-            methods: methods.collect(),
+            methods: methods.collect::<Result<_>>()?,
             spec: spec.clone(),
             workers: Workers::new(instances)?,
             test_tasks,
@@ -96,8 +112,8 @@ impl Supervised {
 }
 
 impl Programs {
-    fn new(spec: &Spec, method: Method, inputs: usize, outputs: usize, threads: usize) -> Programs {
-        let plans = plans(spec, method, inputs, outputs);
+    fn new(spec: &Spec, method: Method, inputs: usize, outputs: usize, threads: usize) -> Result<Programs> {
+        let plans = plans(spec, method, inputs, outputs)?;
         let shared = |plan: Plan| Shared::new(lower(plan), threads);
         let (support, query) = (spec.task.support, spec.task.query);
         let train = match method {
@@ -107,25 +123,40 @@ impl Programs {
             Method::Pretrained | Method::Oracle => Some(plans.meta_gradient(&[], 0, support, 0)),
         };
         let adapts = matches!(method, Method::Maml | Method::Fomaml);
-        let adapt = match method {
-            Method::Oracle => vec![],
-            _ => spec.eval.support.iter().map(|n| shared(plans.adapt(&[], *n))).collect(),
-        };
-        Programs {
+        // Only a network that counts steps has more than one stage (see `Network::counts_steps`).
+        let last = if plans.model.counts_steps() { spec.inner.steps } else { 0 };
+        let row = |program: &dyn Fn(usize) -> Plan| (0..=last).map(|at| shared(program(at))).collect();
+        let sizes = &spec.eval.support;
+        let adapts_at_test = method != Method::Oracle;
+        let adapt = adapts_at_test
+            .then(|| Stages(sizes.iter().map(|n| row(&|at| plans.adapt_after(&[], *n, at))).collect()));
+        let beside = plans.model.needs_support();
+        let evaluate = |n: usize| row(&|at| plans.evaluate_after(&[], n, query, at));
+        let evaluate = if beside { sizes.iter().map(|n| evaluate(*n)).collect() } else { vec![evaluate(0)] };
+        Ok(Programs {
             layout: plans.model.layout(),
             task_input: method == Method::Oracle,
             train: train.map(|plan| Training { program: shared(plan), adapts }),
             adapt,
-            evaluate: shared(plans.evaluate(&[], query)),
-        }
+            evaluate: Stages(evaluate),
+            beside,
+        })
     }
 }
 
+/// Numbers of an input point; the oracle sees the task beside each.
+pub fn inputs(spaces: &TaskSpaces, method: Method) -> usize {
+    spaces.x.len() + if method == Method::Oracle { spaces.task.len() } else { 0 }
+}
+
 /// The plans of a method between these widths.
-pub fn plans(spec: &Spec, method: Method, inputs: usize, outputs: usize) -> Plans {
+///
+/// Errors: [`Error::Input`] where the spec's layers do not fit them.
+pub fn plans(spec: &Spec, method: Method, inputs: usize, outputs: usize) -> Result<Plans> {
     let order = if method == Method::Fomaml { Order::First } else { spec.inner.order };
-    let model = build::network(&spec.model, inputs, outputs);
-    Plans { model, loss: spec.inner.loss, reduction: spec.inner.reduction, order }
+    let model = build::network(&spec.model, &[inputs], outputs, spec.inner.steps)
+        .map_err(|misfit| Error::Input(format!("{}: {misfit}", build::key(&spec.model, &misfit))))?;
+    Ok(Plans { model, loss: spec.inner.loss, reduction: spec.inner.reduction, order })
 }
 
 impl Points {
@@ -208,6 +239,7 @@ impl Learner for Supervised {
         if !state.optimizer.is_empty() {
             optimizer.restore(&state.optimizer)?;
         }
+        programs.layout.settle(&mut state.theta, &mut gradient, AVERAGE_WEIGHT);
         optimizer.step(&mut state.theta, &gradient)?;
         state.optimizer = optimizer.to_bytes();
         state.tasks_seen += tasks as u64;
@@ -236,10 +268,14 @@ impl Learner for Supervised {
                 let mut next = theta.clone();
                 let (mut loss, mut ignored) = ([0.0f32], [0.0f32]);
                 let mut predicted = vec![0.0; query.y.len()];
-                let steps = if programs.adapt.is_empty() { 0 } else { spec.eval.steps };
+                let steps = if programs.adapt.is_none() { 0 } else { spec.eval.steps };
                 for step in 0..=steps {
                     let outputs: &mut [&mut [f32]] = &mut [&mut loss, &mut predicted];
-                    programs.evaluate.run(thread, &[&theta, &query.x, &query.y], outputs);
+                    let mut inputs: Vec<&[f32]> = vec![&theta, &support.x, &query.x, &query.y];
+                    if !programs.beside {
+                        inputs.remove(1);
+                    }
+                    programs.evaluate.at(which, step).run(thread, &inputs, outputs);
                     rows.push(EvalRow {
                         iteration,
                         method: method.word().into(),
@@ -252,10 +288,11 @@ impl Learner for Supervised {
                         task_params: task.clone(),
                         ..EvalRow::default()
                     });
-                    if step < steps {
+                    if let (true, Some(adapt)) = (step < steps, &programs.adapt) {
                         let rate = [rates(step)];
                         let outputs: &mut [&mut [f32]] = &mut [&mut next, &mut ignored];
-                        programs.adapt[which].run(thread, &[&theta, &rate, &support.x, &support.y], outputs);
+                        let inputs: [&[f32]; 4] = [&theta, &rate, &support.x, &support.y];
+                        adapt.at(which, step).run(thread, &inputs, outputs);
                         std::mem::swap(&mut theta, &mut next);
                     }
                 }

@@ -55,7 +55,7 @@ impl TrustRegion {
     /// The settings of the spec's optimiser, or none when it is a first-order one.
     pub fn from_spec(optimizer: &Optimizer) -> Option<Self> {
         match *optimizer {
-            Optimizer::Trpo { kl, cg_iterations, cg_damping, backtrack_ratio, max_backtracks } => {
+            Optimizer::Trpo { kl, cg_iterations, cg_damping, backtrack_ratio, max_backtracks, .. } => {
                 Some(TrustRegion { kl, cg_iterations, cg_damping, backtrack_ratio, max_backtracks })
             }
             Optimizer::Adam { .. } | Optimizer::Sgd { .. } => None,

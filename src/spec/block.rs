@@ -1,6 +1,7 @@
 //! Typed reading of blocks and fields. Every reader answers with a value; what is wrong goes to the report.
 
 use super::bounds::Bounds;
+use super::declared::Accepts;
 use super::nearest::nearest;
 use super::report::{Report, join};
 use super::scalar::{Plain, classify};
@@ -37,6 +38,7 @@ impl<'a> Block<'a> {
 
     /// Stops asking: whatever else is in the block is not reported.
     pub fn ignore_the_rest(&mut self) {
+        self.report.declare(&self.path, || Accepts::AnyKeys);
         self.broken = true;
     }
 }
@@ -73,6 +75,10 @@ impl<'a> Field<'a> {
 
     /// The field, unless it is absent or null.
     pub fn given(self) -> Option<Field<'a>> {
+        if self.report.listener().is_some() {
+            self.report.declare(&self.path, || Accepts::Null);
+            return Some(self);
+        }
         self.node.is_some_and(|node| !node.is_null()).then_some(self)
     }
 
@@ -81,6 +87,7 @@ impl<'a> Field<'a> {
     }
 
     pub fn missing(&self, what: &str) {
+        self.report.declare(&self.path, || Accepts::Required);
         if !self.silent {
             self.report.missing(self.near, &self.path, what);
         }
@@ -95,6 +102,7 @@ impl<'a> Field<'a> {
 
     /// The block below this key. Absent and empty are the same: every key takes its default.
     pub fn block(self) -> Block<'a> {
+        self.report.declare(&self.path, || Accepts::Block);
         let (entries, broken): (&[Entry], bool) = match self.node.map(|node| &node.kind) {
             None => (&[], self.silent),
             Some(Kind::Map(entries)) => (entries, false),
@@ -110,6 +118,10 @@ impl<'a> Field<'a> {
 
     /// A block with a `kind`, or the bare word of the kind with everything else at its default.
     pub fn tagged(self, kinds: &[&'static str], default: &'static str) -> (&'static str, Block<'a>) {
+        self.report.declare(&self.path, || Accepts::Kinds(kinds.to_vec()));
+        if let Some(kind) = self.report.listener().map(|listener| listener.kind_of(&self.path, kinds)) {
+            return (kind.unwrap_or(default), self.block());
+        }
         let bare = matches!(self.node.map(|node| &node.kind), Some(Kind::Scalar { .. }));
         if bare && !self.node.is_some_and(Node::is_null) {
             let kind = self.one_of(kinds);
@@ -150,8 +162,30 @@ impl<'a> Field<'a> {
         found
     }
 
+    /// true or false.
+    pub fn flag(&self, default: bool) -> bool {
+        match self.node.map(|node| (node, node.plain())) {
+            None => default,
+            Some((_, Some(Plain::Bool(value)))) => value,
+            Some((node, _)) => {
+                let word = match &node.kind {
+                    Kind::Scalar { text, .. } => text.to_ascii_lowercase(),
+                    _ => String::new(),
+                };
+                let help = match word.as_str() {
+                    "yes" | "on" | "y" | "1" => Some("write true".into()),
+                    "no" | "off" | "n" | "0" => Some("write false".into()),
+                    _ => None,
+                };
+                self.expected("true or false", help);
+                default
+            }
+        }
+    }
+
     /// One word of a table.
     pub fn word<T: Word>(&self, default: T) -> T {
+        self.report.declare(&self.path, || Accepts::Words(T::words().collect()));
         if self.node.is_none() {
             return default;
         }
@@ -161,6 +195,10 @@ impl<'a> Field<'a> {
 
     /// The entries of a list; a single value is a list of one. `None` where the key is absent.
     pub fn items(self) -> Option<Vec<Field<'a>>> {
+        if self.report.listener().is_some() {
+            self.report.declare(&self.path, || Accepts::List);
+            return Some(vec![Field { path: format!("{}[]", self.path), ..self }]);
+        }
         let node = self.node?;
         match &node.kind {
             Kind::List(items) => {
@@ -183,6 +221,7 @@ impl<'a> Field<'a> {
 
     /// A number within bounds.
     pub fn float(&self, bounds: Bounds, default: f64) -> f64 {
+        self.report.declare(&self.path, || Accepts::Number(bounds));
         let value = match self.node.and_then(Node::plain) {
             Some(Plain::Float(x)) => Some(x),
             Some(Plain::Int(i)) => Some(i as f64),
@@ -216,6 +255,7 @@ impl<'a> Field<'a> {
     /// A whole number in a range; without a default it must be there.
     pub fn whole(&self, range: RangeInclusive<u64>, default: Option<u64>) -> u64 {
         let (low, high) = (*range.start(), *range.end());
+        self.report.declare(&self.path, || Accepts::Whole(low, high));
         let what = match high {
             u64::MAX if low == 0 => "a whole number, not negative and below 2^64".to_string(),
             _ => format!("a whole number from {low} to {high}"),
@@ -249,6 +289,7 @@ impl<'a> Field<'a> {
     /// terminal, where a control character or a line break would do harm. `check` says what else is wrong;
     /// it may have nothing to add (an empty string).
     pub fn text(&self, what: &str, check: impl Fn(&str) -> Result<(), String>) -> Option<String> {
+        self.report.declare(&self.path, || Accepts::Text(what.to_string()));
         let node = self.node?;
         let text = match &node.kind {
             Kind::Scalar { text, plain } if !(*plain && classify(text) == Plain::Null) => text,

@@ -39,6 +39,12 @@ impl Bounds {
         high.map_or(bounds, |high| bounds.to(high))
     }
 
+    /// Smallest and largest value with whether each is itself outside; `None` for an infinite end.
+    pub fn ends(&self) -> [Option<(f64, bool)>; 2] {
+        let end = |value: f64, open| value.is_finite().then_some((value, open));
+        [end(self.low, self.low_open), end(self.high, self.high_open)]
+    }
+
     /// False for NaN and the infinities.
     pub fn contains(&self, x: f64) -> bool {
         let low = if self.low_open { x > self.low } else { x >= self.low };

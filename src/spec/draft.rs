@@ -7,7 +7,7 @@ use super::report::Report;
 use super::schema::Spec;
 use super::source::{Place, Source, Sources, forbidden};
 use super::tree::{self, Node};
-use super::{rules, set, walk};
+use super::{rules, set, sweep, walk};
 use std::io::Read;
 use std::sync::Arc;
 
@@ -103,7 +103,30 @@ impl Draft {
     pub fn resolve(&self, table: &ParamTable, kind: PluginKind) -> Result<Spec, Diagnostics> {
         let (spec, mut problems) = self.walked(Some((table, kind)));
         problems.extend(self.early.iter().cloned());
+        if let Some(sweep) = sweep::entry(&self.root) {
+            problems.push(Diagnostic {
+                place: sweep.key_at,
+                path: "sweep".into(),
+                message: format!("this file has a sweep of {} runs", sweep::count(&self.root)),
+                help: Some(
+                    "`mamlx sweep` makes them all; --set sweep=null takes the file without its sweep".into(),
+                ),
+            });
+        }
         if problems.is_empty() { Ok(spec) } else { Err(Diagnostics::new(problems, self.sources.clone())) }
+    }
+
+    pub(super) fn root(&self) -> &Node {
+        &self.root
+    }
+
+    /// Problems of the text itself.
+    pub(super) fn early(&self) -> &[Diagnostic] {
+        &self.early
+    }
+
+    pub(super) fn refused(&self, problems: Vec<Diagnostic>) -> Diagnostics {
+        Diagnostics::new(problems, self.sources.clone())
     }
 
     /// A problem that shows outside the text, such as a plugin that is not found or a task file without a column:
@@ -131,9 +154,18 @@ impl Draft {
     }
 
     fn walked(&self, plugin: Option<(&ParamTable, PluginKind)>) -> (Spec, Vec<Diagnostic>) {
+        self.walked_over(&self.root, plugin)
+    }
+
+    /// The walk and the rules over a tree made of this draft's.
+    pub(super) fn walked_over(
+        &self,
+        root: &Node,
+        plugin: Option<(&ParamTable, PluginKind)>,
+    ) -> (Spec, Vec<Diagnostic>) {
         let report = Report::default();
-        let walked = walk::walk(&self.root, &report, plugin);
-        rules::check(&walked, plugin.map(|(_, kind)| kind), &self.root, &report);
+        let walked = walk::walk(root, &report, plugin);
+        rules::check(&walked, plugin.map(|(_, kind)| kind), root, &report);
         (walked.spec, report.finish())
     }
 }

@@ -11,8 +11,12 @@
 
 mod block;
 mod bounds;
+mod declared;
 mod diagnostic;
+mod docs;
 mod draft;
+mod json_schema;
+mod layers;
 mod nearest;
 mod params;
 mod print;
@@ -22,15 +26,18 @@ mod scalar;
 pub mod schema;
 mod set;
 mod source;
+mod sweep;
 mod tree;
 mod walk;
 mod words;
 
 pub use diagnostic::{Diagnostic, Diagnostics};
 pub use draft::{Draft, MAX_BYTES, limited, read};
+pub use json_schema::json_schema;
 pub use nearest::nearest;
 pub use params::{Param, ParamKind, ParamTable, PluginKind};
 pub use schema::*;
 pub use source::Place;
+pub use sweep::{MAX_RUNS, SweepRun};
 pub use tree::{MAX_DEPTH, MAX_NODES, MAX_REPLAYED, MAX_SIGNS};
 pub use words::Word;

@@ -7,9 +7,10 @@ use sha2::{Digest, Sha256};
 /// Names the canonical form in the hash, so that a change of the form cannot pass for a change of nothing.
 const FORM: &str = "mamlx spec 1\n";
 
-/// Keys that came after the first runs, with the default that says what those runs did: while a key has it, the run
-/// keeps its name.
-const ADDED_LATER: [(&str, &str, &str); 1] = [("task", "sampling", "episodes")];
+/// Keys that came after the first runs, as JSON pointers to their block, with the default that says what those runs did:
+/// while a key has it, the run keeps its name.
+const ADDED_LATER: [(&str, &str, &str); 2] =
+    [("/task", "sampling", "episodes"), ("/outer/optimizer", "products", "exact")];
 
 impl Spec {
     /// The spec as YAML with every default written out; reading it gives an equal Spec.
@@ -27,12 +28,12 @@ impl Spec {
         if let Value::Object(map) = &mut value {
             map.shift_remove("device");
             map.shift_remove("published");
-            for (block, key, default) in ADDED_LATER {
-                if let Some(Value::Object(block)) = map.get_mut(block)
-                    && block.get(key).is_some_and(|value| value == default)
-                {
-                    block.shift_remove(key);
-                }
+        }
+        for (block, key, default) in ADDED_LATER {
+            if let Some(Value::Object(block)) = value.pointer_mut(block)
+                && block.get(key).is_some_and(|value| value == default)
+            {
+                block.shift_remove(key);
             }
         }
         value.sort_all_objects();

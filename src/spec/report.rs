@@ -1,5 +1,6 @@
 //! Where a walk over the tree leaves its problems.
 
+use super::declared::{Accepts, Listener};
 use super::diagnostic::Diagnostic;
 use super::nearest::nearest;
 use super::source::{Place, quote};
@@ -16,6 +17,8 @@ pub(super) struct Report {
     unknown: RefCell<Vec<Unknown>>,
     /// Block and name of every key that the walk asked for.
     known: RefCell<Vec<(String, String)>>,
+    /// Present while the walk is asked what it accepts, instead of reading a text.
+    listener: Option<Listener>,
 }
 
 /// A key that its block did not ask for.
@@ -27,6 +30,22 @@ struct Unknown {
 }
 
 impl Report {
+    /// A report for a walk over nothing, which hands everything that the walk declares to the listener.
+    pub fn listening(listener: Listener) -> Report {
+        Report { listener: Some(listener), ..Report::default() }
+    }
+
+    pub fn listener(&self) -> Option<&Listener> {
+        self.listener.as_ref()
+    }
+
+    /// Notes what the field at a path accepts, if somebody listens.
+    pub fn declare(&self, path: &str, accepts: impl FnOnce() -> Accepts) {
+        if let Some(listener) = &self.listener {
+            listener.heard(path, accepts());
+        }
+    }
+
     pub fn error(&self, at: Place, path: &str, message: impl Into<String>, help: Option<String>) {
         let (path, message) = (path.to_string(), message.into());
         self.items.borrow_mut().push(Diagnostic { place: at, path, message, help });

@@ -29,6 +29,29 @@ pub(super) fn check(walked: &Walked, kind: Option<PluginKind>, root: &Node, repo
             "the policy gradient is a mean over time steps (paper, equation 4); remove the line",
         );
     }
+    if spec.model.layers.is_some() && report.clean(&["model.layers"]) {
+        if !spec.model.hidden.is_empty() && report.clean(&["model.hidden"]) {
+            fail(
+                "model.hidden",
+                "`model.hidden` and `model.layers` are two ways to say what the network is",
+                "remove one of the two",
+            );
+        }
+        if spec.model.activation != Activation::Relu && report.clean(&["model.activation"]) {
+            fail(
+                "model.activation",
+                "`model.activation` belongs to `model.hidden`; beside `model.layers` nothing would read it",
+                "remove the line and name the activations among the layers",
+            );
+        }
+        if reinforce && report.clean(&["inner.loss"]) {
+            fail(
+                "model.layers",
+                "`model.layers` is for supervised learning; policies are multilayer perceptrons",
+                "write `hidden: [100, 100]` (paper, section 5.3)",
+            );
+        }
+    }
     if report.clean(&["model"]) && spec.model.min_std > spec.model.init_std {
         let path = if root.get("model").is_some_and(|e| e.value.get("min_std").is_some()) {
             "model.min_std"

@@ -25,6 +25,22 @@ pub struct Spec {
     pub device: Device,
 }
 
+/// What a file may have beside the keys of its spec.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Swept {
+    /// Many runs of the experiment: every combination of the grid's values with every seed. `mamlx sweep` makes them.
+    pub sweep: Sweep,
+}
+
+/// Which runs a sweep has.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sweep {
+    /// Every combination runs with each of these seeds, which replace `seed`.
+    pub seeds: Vec<u64>,
+    /// Key paths as `--set` takes them, each with the list of values that it goes through: `inner.rate: [0.01, 0.1]`.
+    pub grid: BTreeMap<String, Vec<ParamValue>>,
+}
+
 /// One word per learner of the paper's figures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -64,9 +80,13 @@ pub struct Task {
 pub enum Sampling {
     /// After exactly as many trajectories as asked for.
     Episodes,
-    /// After that many times the horizon in time steps, with more trajectories where some ended early: the released
-    /// sampler counts steps.
+    /// After that many times the horizon in time steps, with more trajectories where some ended early.
     Steps,
+    /// As the released sampler (maml_rl, vectorized_sampler.py): the trajectories run side by side, each place starts
+    /// the next as soon as one ends, and the batch is complete at the first moment when the trajectories that have
+    /// ended hold that many times the horizon in time steps. What is still running then is dropped, so trajectories
+    /// that end early count for more than their share.
+    Completed,
 }
 
 /// The value of a plugin parameter.
@@ -79,13 +99,18 @@ pub enum ParamValue {
     Text(String),
 }
 
-/// The network: a multilayer perceptron (further kinds arrive with few-shot images).
+/// The network: a multilayer perceptron in its short form, or any row of blocks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Model {
-    /// Widths of the hidden layers.
+    /// Short form: widths of the hidden layers. Empty beside `layers`.
     pub hidden: Vec<usize>,
+    /// Short form: what stands between the layers.
     pub activation: Activation,
+    /// How the weights of linear layers are drawn, where a layer does not say itself.
     pub init: Init,
+    /// The network block by block, in place of the short form.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layers: Option<Vec<Layer>>,
     /// Gaussian policies: initial standard deviation of the actions (released: 1.0).
     pub init_std: f64,
     /// Gaussian policies: floor of the standard deviation (released: 1e-6).
@@ -100,6 +125,87 @@ pub enum Activation {
     Sigmoid,
 }
 
+/// One block of a network. A point is a vector, a sequence (time, width) or an image (height, width, channels).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Layer {
+    /// Convolution of images with a square kernel.
+    Conv {
+        filters: usize,
+        /// Pixels of a side.
+        kernel: usize,
+        stride: usize,
+        padding: Padding,
+        bias: bool,
+        init: Init,
+        /// Whether inner steps adapt it; the outer steps always do.
+        adapted: bool,
+    },
+    /// Normalisation of each channel over the batch.
+    BatchNorm {
+        mode: BatchMode,
+        /// Whether there is a learned scale beside the shift.
+        scale: bool,
+        /// Added to the variance.
+        epsilon: f64,
+        adapted: bool,
+    },
+    /// Normalisation of each point over all its features.
+    LayerNorm {
+        scale: bool,
+        epsilon: f64,
+        adapted: bool,
+    },
+    Relu,
+    Tanh,
+    Sigmoid,
+    /// The largest of each square of so many pixels a side; squares lie side by side.
+    MaxPool {
+        size: usize,
+    },
+    /// Mean over space or time.
+    Mean,
+    /// Everything in one row.
+    Flatten,
+    /// Linear layer with a bias.
+    Linear {
+        /// null: as many outputs as the task asks for.
+        width: Option<usize>,
+        init: Init,
+        adapted: bool,
+    },
+    /// Gated recurrent unit over a sequence, which a vector is too; its last state goes on.
+    Gru {
+        width: usize,
+        init: Init,
+        adapted: bool,
+    },
+}
+
+/// What lies around an image that is convolved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Padding {
+    /// ⌈size / stride⌉ outputs a side, as TensorFlow's SAME.
+    Same,
+    /// Nothing.
+    Valid,
+}
+
+/// Whose mean and variance a batch is normalised with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BatchMode {
+    /// Its own, queries included (released).
+    Transductive,
+    /// Queries are normalised with the moments of the support points.
+    Support,
+    /// Gradient steps use the batch's own, evaluations running averages.
+    Running,
+    /// As running, with averages, shift and scale for each number of inner steps (Antoniou et al. 2019).
+    PerStep,
+}
+
 /// How weights start; biases start at zero.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -108,6 +214,8 @@ pub enum Init {
     TruncatedNormal { std: f64 },
     /// Uniform in ±sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio 2010; the released policies).
     Xavier,
+    /// Normal with standard deviation `std` (released: 1 for the last layer on Omniglot).
+    Normal { std: f64 },
 }
 
 /// Adaptation to one task.
@@ -192,6 +300,7 @@ pub enum Metric {
 pub enum Optimizer {
     /// Kingma and Ba 2015 with bias correction.
     Adam {
+        /// Step size of the outer step (released: 0.001).
         rate: f64,
         beta1: f64,
         beta2: f64,
@@ -200,7 +309,9 @@ pub enum Optimizer {
         clip: Option<f64>,
     },
     Sgd {
+        /// Step size of the outer step.
         rate: f64,
+        /// Each gradient element is clipped to ±clip; null: no clipping.
         clip: Option<f64>,
     },
     /// Trust-region policy optimisation (Schulman et al. 2015), exact Hessian-vector products.
@@ -215,7 +326,19 @@ pub enum Optimizer {
         backtrack_ratio: f64,
         /// … at most this often (released: 15).
         max_backtracks: usize,
+        /// How products with the curvature of the divergence are made.
+        products: Products,
     },
+}
+
+/// How a product of the divergence's Hessian with a vector v is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Products {
+    /// By differentiation, exact to rounding.
+    Exact,
+    /// From the divergence's gradients at θ ± εv with ε = 1/‖θ‖, as the released code does (protocol A.0 row 18).
+    FiniteDifference,
 }
 
 /// Evaluation on held-out tasks.
@@ -231,6 +354,8 @@ pub struct Eval {
     pub steps: usize,
     /// Support sizes to evaluate with (points, or trajectories per update).
     pub support: Vec<usize>,
+    /// As `task.sampling`, for the batches of evaluations.
+    pub sampling: Sampling,
     /// Step size of the first update, by method, one for each entry of `support`.
     /// Methods that are not named use `inner.rate`.
     pub rate: BTreeMap<Method, Vec<f64>>,

@@ -46,9 +46,9 @@ pub(super) fn apply(root: &mut Node, number: u32, source: &Source, problems: &mu
 }
 
 /// One key of a path.
-struct Step<'a> {
-    key: &'a str,
-    at: Place,
+pub(super) struct Step<'a> {
+    pub key: &'a str,
+    pub at: Place,
 }
 
 fn steps(path: &str, number: u32) -> Result<Vec<Step<'_>>, (Place, String)> {
@@ -70,7 +70,8 @@ fn steps(path: &str, number: u32) -> Result<Vec<Step<'_>>, (Place, String)> {
     Ok(steps)
 }
 
-fn put(root: &mut Node, steps: &[Step<'_>], value: Node) -> Result<(), (Place, String)> {
+/// Replaces what the steps lead to, making the blocks on the way.
+pub(super) fn put(root: &mut Node, steps: &[Step<'_>], value: Node) -> Result<(), (Place, String)> {
     // First a look without writing, so that a bad path leaves the tree alone.
     let mut node = &*root;
     let mut path = String::new();

@@ -5,6 +5,7 @@
 
 use super::block::{Block, Field};
 use super::bounds::Bounds;
+use super::layers;
 use super::params::{self, ParamTable, PluginKind};
 use super::report::Report;
 use super::schema::*;
@@ -14,7 +15,7 @@ use std::collections::BTreeMap;
 
 /// Step sizes. A larger one than 1000 is a slip of the keyboard.
 const RATE: Bounds = Bounds::above(0.0).to(1000.0);
-const POSITIVE: Bounds = Bounds::above(0.0);
+pub(super) const POSITIVE: Bounds = Bounds::above(0.0);
 const UNIT: Bounds = Bounds::from(0.0).to(1.0);
 const POINTS: std::ops::RangeInclusive<u64> = 1..=1_000_000;
 const ITERATIONS: std::ops::RangeInclusive<u64> = 0..=1_000_000_000;
@@ -40,9 +41,10 @@ pub(super) fn walk(root: &Node, report: &Report, plugin: Option<(&ParamTable, Pl
     let inner = inner(inner_field.block(), kind);
     let model = model(model_field.block(), inner.loss);
     let outer = outer(top.field("outer").block(), inner.loss);
-    let eval = eval(top.field("eval").block(), task.support);
+    let eval = eval(top.field("eval").block(), task.support, task.sampling);
     let published = published(top.field("published"));
     let device = top.field("device").word(Device::Cpu);
+    sweep(top.field("sweep").block());
     let spec = Spec { name, seed, methods, task, model, inner, outer, eval, published, device };
     Walked { spec, loss_is_known }
 }
@@ -138,7 +140,9 @@ fn model(mut block: Block<'_>, loss: Loss) -> Model {
         Loss::Reinforce => (100, Init::Xavier),
         Loss::SquaredError | Loss::CrossEntropy => (40, Init::TruncatedNormal { std: 0.01 }),
     };
+    let layers = block.field("layers").given();
     let hidden = match block.field("hidden").items() {
+        None if layers.is_some() => vec![],
         None => vec![width, width],
         Some(items) => {
             if let Some(item) = items.get(64) {
@@ -151,16 +155,23 @@ fn model(mut block: Block<'_>, loss: Loss) -> Model {
     let init = init_of(block.field("init"), init);
     let init_std = block.field("init_std").single(POSITIVE.to(1000.0), 1.0);
     let min_std = block.field("min_std").single(POSITIVE.to(1000.0), 1e-6);
-    Model { hidden, activation, init, init_std, min_std }
+    let layers = layers.map(|field| layers::layers(field, init));
+    Model { hidden, activation, init, layers, init_std, min_std }
 }
 
-fn init_of(field: Field<'_>, default: Init) -> Init {
+/// Defaults of the deviations: the released code's.
+pub(super) fn init_of(field: Field<'_>, default: Init) -> Init {
+    if field.node.is_none() {
+        return default;
+    }
     let word = match default {
         Init::TruncatedNormal { .. } => "truncated_normal",
         Init::Xavier => "xavier",
+        Init::Normal { .. } => "normal",
     };
-    match field.tagged(&["truncated_normal", "xavier"], word) {
+    match field.tagged(&["truncated_normal", "xavier", "normal"], word) {
         ("xavier", _) => Init::Xavier,
+        ("normal", mut block) => Init::Normal { std: block.field("std").single(POSITIVE.to(1000.0), 1.0) },
         (_, mut block) => Init::TruncatedNormal { std: block.field("std").single(POSITIVE.to(1000.0), 0.01) },
     }
 }
@@ -209,6 +220,7 @@ fn optimizer(field: Field<'_>, loss: Loss) -> Optimizer {
             cg_damping: block.field("cg_damping").single(Bounds::from(0.0).to(1000.0), 1e-5),
             backtrack_ratio: block.field("backtrack_ratio").single(POSITIVE.below(1.0), 0.8),
             max_backtracks: block.field("max_backtracks").count(1..=1000, Some(15)),
+            products: block.field("products").word(Products::Exact),
         },
         "sgd" => Optimizer::Sgd { rate: block.field("rate").single(RATE, 1e-3), clip: clip(&mut block) },
         _ => Optimizer::Adam {
@@ -222,8 +234,8 @@ fn optimizer(field: Field<'_>, loss: Loss) -> Optimizer {
 }
 
 /// Defaults: only at the end, 600 sampled tasks, 10 steps (A.1), with the support size of training; the step size
-/// of training, unchanged after the first update.
-fn eval(mut block: Block<'_>, support: usize) -> Eval {
+/// of training, unchanged after the first update; batches sampled as in training.
+fn eval(mut block: Block<'_>, support: usize, sampling: Sampling) -> Eval {
     let every = block.field("every").count(ITERATIONS, Some(0));
     let tasks = block.field("tasks").count(POINTS, Some(600));
     let task_file = block.field("task_file").given().and_then(|field| {
@@ -237,7 +249,8 @@ fn eval(mut block: Block<'_>, support: usize) -> Eval {
     let support = supports(block.field("support"), support);
     let rate = rates(block.field("rate"), support.len());
     let later_rate_factor = block.field("later_rate_factor").single(RATE, 1.0);
-    Eval { every, tasks, task_file, steps, support, rate, later_rate_factor }
+    let sampling = block.field("sampling").word(sampling);
+    Eval { every, tasks, task_file, steps, support, sampling, rate, later_rate_factor }
 }
 
 fn supports(field: Field<'_>, default: usize) -> Vec<usize> {
@@ -283,6 +296,21 @@ fn rates(field: Field<'_>, sizes: usize) -> BTreeMap<Method, Vec<f64>> {
         }
     }
     rates
+}
+
+/// Only the form is looked at here; `sweep.rs` makes runs of it. Defaults: the file's own seed, and no grid.
+fn sweep(mut block: Block<'_>) {
+    let field = block.field("seeds");
+    let (report, at, path) = (field.report, field.at(), field.path.clone());
+    if let Some(items) = field.items() {
+        for item in &items {
+            item.whole(0..=u64::MAX, Some(0));
+        }
+        if items.is_empty() {
+            report.error(at, &path, "`sweep.seeds` is an empty list", Some("name at least one seed".into()));
+        }
+    }
+    block.field("grid").block().ignore_the_rest();
 }
 
 /// Default: none.

@@ -1,6 +1,8 @@
 //! The words that a spec may use where it has a choice, each table in the order in which help lists it.
 
-use super::schema::{Activation, Device, Loss, Method, Metric, Order, Reduction, Sampling};
+use super::schema::{
+    Activation, BatchMode, Device, Loss, Method, Metric, Order, Padding, Products, Reduction, Sampling,
+};
 
 /// A choice that is written as one word.
 pub trait Word: Copy + PartialEq + 'static {
@@ -39,6 +41,19 @@ impl Word for Activation {
         &[("relu", Activation::Relu), ("tanh", Activation::Tanh), ("sigmoid", Activation::Sigmoid)];
 }
 
+impl Word for Padding {
+    const TABLE: &'static [(&'static str, Padding)] = &[("same", Padding::Same), ("valid", Padding::Valid)];
+}
+
+impl Word for BatchMode {
+    const TABLE: &'static [(&'static str, BatchMode)] = &[
+        ("transductive", BatchMode::Transductive),
+        ("support", BatchMode::Support),
+        ("running", BatchMode::Running),
+        ("per_step", BatchMode::PerStep),
+    ];
+}
+
 impl Word for Order {
     const TABLE: &'static [(&'static str, Order)] = &[("second", Order::Second), ("first", Order::First)];
 }
@@ -58,7 +73,12 @@ impl Word for Reduction {
 
 impl Word for Sampling {
     const TABLE: &'static [(&'static str, Sampling)] =
-        &[("episodes", Sampling::Episodes), ("steps", Sampling::Steps)];
+        &[("episodes", Sampling::Episodes), ("steps", Sampling::Steps), ("completed", Sampling::Completed)];
+}
+
+impl Word for Products {
+    const TABLE: &'static [(&'static str, Products)] =
+        &[("exact", Products::Exact), ("finite_difference", Products::FiniteDifference)];
 }
 
 impl Word for Metric {
@@ -93,6 +113,9 @@ mod tests {
         same_as_serde::<Device>();
         same_as_serde::<Metric>();
         same_as_serde::<Sampling>();
+        same_as_serde::<Products>();
+        same_as_serde::<Padding>();
+        same_as_serde::<BatchMode>();
         assert_eq!(Method::from_word("Maml"), None);
     }
 }

@@ -23,7 +23,7 @@ pub fn data(plan: &Plan) -> Vec<Vec<f64>> {
 
 fn learner(order: Order, activation: Activation, hidden: &[usize]) -> Learner {
     Learner {
-        model: Mlp::new(1, hidden, 1, activation),
+        model: Mlp::new(1, hidden, 1, activation).into(),
         loss: Loss::SquaredError,
         reduction: Reduction::Mean,
         order,

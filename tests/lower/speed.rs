@@ -100,7 +100,7 @@ fn measure(name: &str, plan: impl Fn() -> Plan, peak: f64) {
 
 fn sine(hidden: &[usize], activation: Activation, shot: usize, steps: usize) -> Plan {
     let learner = Learner {
-        model: Mlp::new(1, hidden, 1, activation),
+        model: Mlp::new(1, hidden, 1, activation).into(),
         loss: Loss::SquaredError,
         reduction: Reduction::Mean,
         order: Order::Second,

@@ -64,7 +64,7 @@ fn c_and_rust_agree_on_every_struct() {
     layout!("mamlx_shape", abi::Shape, x1, y1, x2, y2, radius, role);
     layout!("mamlx_render", abi::Render, struct_size, describe, shapes);
     layout!("mamlx_tasks", abi::Tasks, struct_size, create, destroy, describe, sample_task, sample);
-    layout!("mamlx_data", abi::Data, struct_size, create, destroy, describe, read);
+    layout!("mamlx_data", abi::Data, struct_size, create, destroy, describe, read, open);
     layout!("mamlx_plugin", abi::Plugin, struct_size, abi_major, abi_minor, descriptor, get_feature);
     rust += &format!("version {} {}\n", abi::MAJOR, abi::MINOR);
     let statuses = [abi::OK, abi::FAILED, abi::PANIC, abi::BAD_CALL, abi::TOO_SMALL];

@@ -25,7 +25,7 @@ const CHANGES: &[(&str, Change, &str)] = &[
         |bytes| replace(bytes, b"\"abi_major\":1", b"\"abi_major\":2"),
         "with an older mamlx-plugin",
     ),
-    ("newer minor", |bytes| replace(bytes, b"\"abi_minor\":0", b"\"abi_minor\":1"), "lacks what it may need"),
+    ("newer minor", |bytes| replace(bytes, b"\"abi_minor\":1", b"\"abi_minor\":2"), "lacks what it may need"),
     (
         "broken descriptor",
         |bytes| replace(bytes, b"{\"id\":\"faulty\"", b"[\"id\":\"faulty\""),
@@ -39,7 +39,7 @@ const CHANGES: &[(&str, Change, &str)] = &[
     ),
     ("no symbol", |bytes| replace(bytes, b"mamlx_plugin_v1\0", b"mamlx_plugin_v0\0"), "exports no symbol"),
     ("small entry", |bytes| poke(bytes, 0, 16), "of 16 bytes instead of"),
-    ("major in the entry", |bytes| poke(bytes, 8, 7), "speaks version 7.0"),
+    ("major in the entry", |bytes| poke(bytes, 8, 7), "speaks version 7.1"),
     ("minor in the entry", |bytes| poke(bytes, 12, 3), "speaks version 1.3"),
 ];
 

@@ -37,7 +37,7 @@ fn their_readme_is_what_info_prints() {
 
 #[test]
 fn info_tells_what_the_descriptor_and_an_instance_say() {
-    let path = SearchPath { folders: vec![libraries::folder()] };
+    let path = SearchPath { folders: vec![libraries::folder()], ..Default::default() };
     let info = report::info(&path, "point").unwrap();
     let json = info.json();
     assert_eq!(json["id"], "point");
@@ -55,7 +55,8 @@ fn list_shows_every_plugin_without_loading_it() {
     let copy = folder.path().join(libloading::library_filename("point"));
     std::fs::copy(libraries::library("point"), &copy).unwrap();
     std::fs::write(folder.path().join(libloading::library_filename("broken")), "not a library").unwrap();
-    let path = SearchPath { folders: vec![folder.path().to_owned(), libraries::folder()] };
+    let path =
+        SearchPath { folders: vec![folder.path().to_owned(), libraries::folder()], ..Default::default() };
     let text = report::list_text(&path);
     assert!(text.contains("sinusoid") && text.contains("cannot be used"), "{text}");
     let json = report::list_json(&path);
@@ -74,7 +75,7 @@ fn folders_are_searched_in_the_documented_order() {
 
 #[test]
 fn a_plugin_that_is_not_there_is_answered_with_what_is() {
-    let path = SearchPath { folders: vec!["/nowhere".into(), libraries::folder()] };
+    let path = SearchPath { folders: vec!["/nowhere".into(), libraries::folder()], ..Default::default() };
     let error = path.find("piont").unwrap_err();
     assert_eq!(error.exit_code(), 2);
     let text = error.to_string();

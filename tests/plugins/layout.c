@@ -45,6 +45,7 @@ int main(void) {
   MEMBER(mamlx_data, destroy);
   MEMBER(mamlx_data, describe);
   MEMBER(mamlx_data, read);
+  MEMBER(mamlx_data, open);
   STRUCT(mamlx_plugin);
   MEMBER(mamlx_plugin, struct_size);
   MEMBER(mamlx_plugin, abi_major);

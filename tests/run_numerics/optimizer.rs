@@ -1,6 +1,6 @@
 use super::{bits, noise};
 use mamlx::run::optimizer::GradientOptimizer;
-use mamlx::spec::schema::Optimizer;
+use mamlx::spec::schema::{Optimizer, Products};
 
 const ADAM: Optimizer = Optimizer::Adam { rate: 0.01, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, clip: None };
 
@@ -137,6 +137,7 @@ fn the_trust_region_method_has_no_first_order_state() {
         cg_damping: 1e-5,
         backtrack_ratio: 0.8,
         max_backtracks: 15,
+        products: Products::Exact,
     };
     assert!(GradientOptimizer::new(&trpo, 3).is_none());
 }

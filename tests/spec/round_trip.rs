@@ -72,7 +72,41 @@ impl Draw {
                 cg_damping: self.rate(1.0),
                 backtrack_ratio: self.rate(0.9),
                 max_backtracks: 1 + self.below(50),
+                products: [Products::Exact, Products::FiniteDifference][self.below(2)],
             },
+        }
+    }
+
+    fn init(&mut self) -> Init {
+        match self.below(3) {
+            0 => Init::Xavier,
+            1 => Init::TruncatedNormal { std: self.rate(1000.0) },
+            _ => Init::Normal { std: self.rate(1000.0) },
+        }
+    }
+
+    fn layer(&mut self) -> Layer {
+        let (init, adapted, scale) = (self.init(), self.coin(), self.coin());
+        match self.below(11) {
+            0 => Layer::Conv {
+                filters: 1 + self.below(512),
+                kernel: 1 + self.below(9),
+                stride: 1 + self.below(3),
+                padding: self.word(),
+                bias: self.coin(),
+                init,
+                adapted,
+            },
+            1 => Layer::BatchNorm { mode: self.word(), scale, epsilon: self.rate(1.0), adapted },
+            2 => Layer::LayerNorm { scale, epsilon: self.rate(1.0), adapted },
+            3 => Layer::Relu,
+            4 => Layer::Tanh,
+            5 => Layer::Sigmoid,
+            6 => Layer::MaxPool { size: 1 + self.below(9) },
+            7 => Layer::Mean,
+            8 => Layer::Flatten,
+            9 => Layer::Linear { width: self.coin().then(|| 1 + self.below(100)), init, adapted },
+            _ => Layer::Gru { width: 1 + self.below(100), init, adapted },
         }
     }
 
@@ -93,6 +127,7 @@ impl Draw {
                 rate.insert(*method, support.iter().map(|_| self.rate(1000.0)).collect());
             }
         }
+        let layers = (!reinforce && self.coin()).then(|| (0..=self.below(6)).map(|_| self.layer()).collect());
         let spec = Spec {
             name: ["demo", "5", "null", "true", "1e3", "x_-."][self.below(6)].into(),
             seed: self.0.random(),
@@ -106,13 +141,13 @@ impl Draw {
                 sampling: self.word(),
             },
             model: Model {
-                hidden: (0..self.below(4)).map(|_| 1 + self.below(65536)).collect(),
-                activation: self.word(),
-                init: if self.coin() {
-                    Init::Xavier
-                } else {
-                    Init::TruncatedNormal { std: self.rate(1000.0) }
+                hidden: match &layers {
+                    Some(_) => vec![],
+                    None => (0..self.below(4)).map(|_| 1 + self.below(65536)).collect(),
                 },
+                activation: if layers.is_some() { Activation::Relu } else { self.word() },
+                init: self.init(),
+                layers,
                 init_std: 500.0 + self.rate(100.0),
                 min_std: self.rate(1.0),
             },
@@ -139,6 +174,7 @@ impl Draw {
                 support,
                 rate,
                 later_rate_factor: self.rate(1000.0),
+                sampling: [Sampling::Episodes, Sampling::Steps, Sampling::Completed][self.below(3)],
             },
             published: vec![],
             device: Device::Cpu,
@@ -165,7 +201,7 @@ fn printed_specs_read_back_equal() {
 fn the_hash_is_stable_and_sees_every_field_but_the_device() {
     let spec = resolve(BASE, &[], PluginKind::Tasks).unwrap();
     // A change of this constant renames every run: it must be meant.
-    assert_eq!(spec.run_name(), "s0-6cd2397a");
+    assert_eq!(spec.run_name(), "s0-3cff1d3a");
     assert_eq!(spec.hash().len(), 64);
     let sets = [
         "name=demo2",
@@ -180,6 +216,12 @@ fn the_hash_is_stable_and_sees_every_field_but_the_device() {
         "model.activation=tanh",
         "model.init=xavier",
         "model.init.std=0.010000000000000002",
+        "model.layers=[linear]",
+        "model.layers=[relu, linear]",
+        "model.layers=[{kind: linear, adapted: false}]",
+        "model.layers=[batch_norm, linear]",
+        "model.layers=[{kind: batch_norm, mode: support}, linear]",
+        "model.init=normal",
         "model.init_std=2",
         "model.min_std=2e-6",
         "inner.steps=2",
@@ -200,6 +242,7 @@ fn the_hash_is_stable_and_sees_every_field_but_the_device() {
         "eval.support=[10, 11]",
         "eval.rate.maml=0.01",
         "eval.later_rate_factor=0.5",
+        "eval.sampling=completed",
     ];
     let mut hashes: Vec<String> =
         sets.iter().map(|set| resolve(BASE, &[set], PluginKind::Tasks).unwrap().hash()).collect();

@@ -32,6 +32,7 @@ const TRPO: Optimizer = Optimizer::Trpo {
     cg_damping: 1e-5,
     backtrack_ratio: 0.8,
     max_backtracks: 15,
+    products: Products::Exact,
 };
 
 #[test]
@@ -39,7 +40,7 @@ fn sinusoid_is_a1() {
     let spec = shipped("sinusoid", &[]);
     assert_eq!((spec.task.support, spec.task.query, spec.task.horizon), (10, 10, None));
     assert_eq!((spec.outer.iterations, spec.outer.tasks), (70_000, 25));
-    assert_eq!((spec.inner.steps, spec.inner.rate, spec.inner.order), (1, 0.01, Order::Second));
+    assert_eq!((spec.inner.steps, spec.inner.rate, spec.inner.order), (1, 0.001, Order::Second));
     assert_eq!((spec.eval.tasks, spec.eval.steps), (600, 10));
     assert_eq!(spec.eval.support, [5, 10, 20]);
     assert_eq!(spec.eval.rate[&Method::Pretrained], [0.01, 0.02, 0.02]);
@@ -53,6 +54,7 @@ fn point_nav_has_the_stored_settings() {
     let spec = shipped("point_nav", &[]);
     assert_eq!((spec.task.support, spec.outer.tasks, spec.task.horizon), (20, 20, Some(100)));
     assert_eq!((spec.inner.rate, spec.eval.later_rate_factor), (0.5, 0.5));
+    assert_eq!((spec.task.sampling, spec.eval.sampling), (Sampling::Steps, Sampling::Completed));
     assert_eq!((spec.outer.iterations, spec.outer.optimizer), (100, TRPO));
     assert_eq!((spec.eval.support.as_slice(), spec.eval.tasks, spec.eval.steps), ([40].as_slice(), 40, 3));
     assert_eq!(spec.model.hidden, [100, 100]);

@@ -1,5 +1,5 @@
 /*
- * The mamlx plugin interface, version 1.0.
+ * The mamlx plugin interface, version 1.1.
  *
  * A plugin is a dynamic library, lib<name>.so, lib<name>.dylib or <name>.dll, with
  *   - one exported symbol, mamlx_plugin_v1, of type mamlx_plugin, and
@@ -28,7 +28,7 @@ extern "C" {
 
 /* A host refuses a plugin of another major version, or of a newer minor one. Minor versions only append members. */
 #define MAMLX_ABI_MAJOR 1
-#define MAMLX_ABI_MINOR 0
+#define MAMLX_ABI_MINOR 1
 
 /* What a function returns. */
 #define MAMLX_OK 0
@@ -173,6 +173,11 @@ typedef struct mamlx_data {
   /* Reads items of one class, by their indices in `describe`. items: [count]; out: [count, item_shape]. */
   int32_t (*read)(mamlx_instance *instance, uint32_t split, uint32_t class_, const uint32_t *items, uint32_t count,
                   float *out, mamlx_error *error);
+
+  /* Since 1.1, and null where it is not needed: called instead of `create`, with `places`, a JSON object
+   * {"folders": [text...], "cache": text or null}: the folders to look for files in, in order, and a folder of the
+   * plugin's own making for what it derives from them; null: derive it again each time. */
+  int32_t (*open)(const char *params, const char *places, mamlx_instance **out, mamlx_error *error);
 } mamlx_data;
 
 /* What the exported symbol mamlx_plugin_v1 holds. Constant data: reading it runs no code of the plugin. */

@@ -8,7 +8,7 @@ use std::ffi::{c_char, c_void};
 /// A host refuses another major version …
 pub const MAJOR: u32 = 1;
 /// … and a newer minor one.
-pub const MINOR: u32 = 0;
+pub const MINOR: u32 = 1;
 
 pub const OK: i32 = 0;
 /// The plugin cannot do it; the message says why.
@@ -48,6 +48,7 @@ pub struct Instance {
 }
 
 type Create = unsafe extern "C" fn(*const c_char, *mut *mut Instance, *mut Error) -> i32;
+type Open = unsafe extern "C" fn(*const c_char, *const c_char, *mut *mut Instance, *mut Error) -> i32;
 type Destroy = unsafe extern "C" fn(*mut Instance, *mut Error) -> i32;
 type Describe = unsafe extern "C" fn(*mut Instance, *mut c_char, usize, *mut usize, *mut Error) -> i32;
 type SampleTask = unsafe extern "C" fn(*mut Instance, u64, *mut f32, *mut Error) -> i32;
@@ -104,6 +105,8 @@ pub struct Data {
     pub destroy: Destroy,
     pub describe: Describe,
     pub read: unsafe extern "C" fn(*mut Instance, u32, u32, *const u32, u32, *mut f32, *mut Error) -> i32,
+    /// Since 1.1; a plugin of 1.0 ends before it.
+    pub open: Option<Open>,
 }
 
 /// `mamlx_shape`.

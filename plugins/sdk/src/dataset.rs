@@ -104,7 +104,8 @@ pub trait Dataset: Sized + Send + 'static {
     /// What `mamlx plugin list` shows; it is written into the library, and readable without running it.
     const DESCRIPTOR: Descriptor;
 
-    /// Opens the dataset. Say in the error which file was expected where, and how to get it.
+    /// Opens the dataset, whose files may be in [`Params::places`]. Say in the error which file was expected where, and
+    /// how to get it.
     fn create(params: &Params) -> Result<Self, String>;
 
     /// The item shape, the splits and their classes. Called once after `create`.

@@ -4,7 +4,7 @@
 use crate::caller::{Data, Env, Tasks};
 use crate::checks::{self, Finding, Outcome};
 use crate::export::Exported;
-use crate::{Dataset, Environment, Render, TaskDistribution};
+use crate::{Dataset, Environment, Places, Render, TaskDistribution};
 
 /// Checks an environment with its default parameters.
 ///
@@ -42,13 +42,13 @@ pub fn check_tasks_with<T: TaskDistribution>(params: &str) {
 
 /// Checks a dataset with its default parameters; see [`check_env`].
 pub fn check_data<D: Dataset>() {
-    check_data_with::<D>("{}");
+    check_data_in::<D>("{}", &Places::default());
 }
 
-/// Checks a dataset with parameters, a JSON object; see [`check_env`].
-pub fn check_data_with<D: Dataset>(params: &str) {
+/// Checks a dataset with parameters, a JSON object, and with files in these places; see [`check_env`].
+pub fn check_data_in<D: Dataset>(params: &str, places: &Places) {
     // SAFETY: the table is the SDK's own.
-    judge(checks::dataset(&|| unsafe { Data::new(Exported::<D>::DATA, params) }));
+    judge(checks::dataset(&|| unsafe { Data::new(Exported::<D>::DATA, params, places) }));
 }
 
 fn judge(findings: Vec<Finding>) {

@@ -57,6 +57,7 @@
 //! | [`Environment`], [`TaskDistribution`], [`Dataset`] | the three kinds of plugin |
 //! | [`Render`] | what an environment adds to be seen |
 //! | [`Params`], [`Field`] | what arrives from the experiment file; what vectors are made of |
+//! | [`Places`] | where a dataset's files may be |
 //! | [`rng`], [`uniform`], [`normal`] | randomness as a function of the seed that the host gives |
 //! | [`harness`] | the checks, in the author's own test suite |
 //! | [`abi`] | the C structs of `include/mamlx_plugin.h` |
@@ -73,6 +74,7 @@ pub mod export;
 mod fields;
 pub mod harness;
 mod params;
+mod places;
 mod random;
 mod render;
 mod tasks;
@@ -84,6 +86,7 @@ pub use descriptor::{json_bytes, json_length};
 pub use environment::{EnvSpaces, Environment, Step};
 pub use fields::Field;
 pub use params::Params;
+pub use places::Places;
 pub use random::{Rng, normal, rng, uniform};
 pub use render::{Render, Role, Shape, Side, View};
 pub use tasks::{TaskDistribution, TaskSpaces};

@@ -1,6 +1,6 @@
 //! The parameters that an experiment sets, as the plugin sees them.
 
-use crate::{DefaultValue, Parameter};
+use crate::{DefaultValue, Parameter, Places};
 use serde_json::{Map, Value};
 
 /// Every declared parameter with the experiment's value or its default, of the declared type and in range.
@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 pub struct Params {
     declared: &'static [Parameter],
     values: Map<String, Value>,
+    places: Places,
 }
 
 impl Params {
@@ -19,13 +20,24 @@ impl Params {
             DefaultValue::Float(value) => Value::from(value),
             DefaultValue::Text(value) => Value::from(value),
         };
-        Params { declared, values: declared.iter().map(|p| (p.name.to_owned(), value(p.default))).collect() }
+        let values = declared.iter().map(|p| (p.name.to_owned(), value(p.default))).collect();
+        Params { declared, values, places: Places::default() }
     }
 
     /// The same parameters with one of them set. Errors: not declared, wrong type, out of range.
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Result<Self, String> {
         self.set(name, value.into())?;
         Ok(self)
+    }
+
+    /// The same parameters for a dataset whose files may be in these places.
+    pub fn with_places(self, places: Places) -> Self {
+        Params { places, ..self }
+    }
+
+    /// Datasets: where files may be.
+    pub fn places(&self) -> &Places {
+        &self.places
     }
 
     /// Reads the JSON object that the host sends. The host has checked the experiment already; a plugin does not rely

@@ -9,6 +9,7 @@ mod leaf;
 mod matmul;
 mod movement;
 mod reduce;
+mod windows;
 
 use super::eval::Value;
 use super::{Op, Shape, Var};
@@ -98,6 +99,8 @@ pub static TABLE: &[&Row] = &[
     &movement::CONCAT,
     &indexing::GATHER,
     &indexing::SCATTER,
+    &windows::UNFOLD,
+    &windows::FOLD,
     &matmul::MATMUL,
 ];
 
@@ -132,6 +135,8 @@ pub fn row(op: &Op) -> &'static Row {
         Op::Concat(_) => &movement::CONCAT,
         Op::Gather => &indexing::GATHER,
         Op::Scatter(_) => &indexing::SCATTER,
+        Op::Unfold(_) => &windows::UNFOLD,
+        Op::Fold(..) => &windows::FOLD,
         Op::MatMul { .. } => &matmul::MATMUL,
     }
 }

@@ -62,7 +62,9 @@ pub static MAX_REDUCE: Row = Row {
         let Op::MaxReduce(axis) = p.op else { return vec![None] };
         let ones = a.tape.full(1.0, a.shape);
         let zeros = a.tape.full(0.0, a.shape);
-        // The largest elements are those that are not smaller than the result.
+        // The largest elements are those that are not smaller than the result. Equal shares are a convex combination of
+        // the gradients that the maximum has on the sides of a tie, hence a subgradient; the shares are constants, so
+        // that second derivatives are those of the sides as well.
         let largest = a.less_than(p.output.broadcast(a.shape)).select(zeros, ones);
         let share = (p.adjoint / largest.sum_keep(&[usize::from(axis)])).broadcast(a.shape);
         vec![Some(largest.select(share, zeros))]

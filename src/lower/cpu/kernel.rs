@@ -5,6 +5,7 @@ use super::isa::Isa;
 use super::map::Map;
 use super::product::Product;
 use super::rows::Rows;
+use super::windows::Windows;
 use std::fmt;
 
 /// A place in one of the memories of a run. While kernels are built, `base` is the number of a buffer; once memory
@@ -47,6 +48,7 @@ pub enum Kernel {
     Map(Map),
     Product(Product),
     Rows(Rows),
+    Windows(Windows),
     Fill(Fill),
 }
 
@@ -61,6 +63,7 @@ impl Kernel {
                 Kernel::Map(map) => map.run(isa, bases),
                 Kernel::Product(product) => product.run(isa, bases),
                 Kernel::Rows(rows) => rows.run(bases),
+                Kernel::Windows(windows) => windows.run(bases),
                 Kernel::Fill(fill) => fill.run(bases),
             }
         }
@@ -72,6 +75,7 @@ impl Kernel {
             Kernel::Map(map) => map.addresses(visit),
             Kernel::Product(product) => product.addresses(visit),
             Kernel::Rows(rows) => rows.addresses(visit),
+            Kernel::Windows(windows) => windows.addresses(visit),
             Kernel::Fill(fill) => visit(&mut fill.to, Access::Write, fill.count),
         }
     }
@@ -81,7 +85,7 @@ impl Kernel {
         match self {
             Kernel::Map(map) => map.register_floats(),
             Kernel::Product(product) => product.register_floats(),
-            Kernel::Rows(_) | Kernel::Fill(_) => 0,
+            Kernel::Rows(_) | Kernel::Windows(_) | Kernel::Fill(_) => 0,
         }
     }
 
@@ -100,6 +104,7 @@ impl fmt::Display for Kernel {
             Kernel::Map(map) => write!(f, "{map}"),
             Kernel::Product(product) => write!(f, "{product}"),
             Kernel::Rows(rows) => write!(f, "{rows}"),
+            Kernel::Windows(windows) => write!(f, "{windows}"),
             Kernel::Fill(fill) => write!(f, "{} = {} x {}", fill.to, fill.count, fill.value),
         }
     }

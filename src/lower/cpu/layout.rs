@@ -164,8 +164,9 @@ fn demands(draft: &Draft, doors: &Doors, splats: &[Option<f64>]) -> Vec<Demand> 
                 }
                 continue;
             }
-            demand.memory |= matches!(step.op, Op::MatMul { .. } | Op::Gather | Op::Scatter(_));
-            demand.dense |= matches!(step.op, Op::Gather | Op::Scatter(_));
+            let rows = matches!(step.op, Op::Gather | Op::Scatter(_) | Op::Unfold(_) | Op::Fold(..));
+            demand.memory |= rows || matches!(step.op, Op::MatMul { .. });
+            demand.dense |= rows;
             demand.readers += 1;
             demand.late |= doors.late[at];
         }

@@ -25,6 +25,7 @@ mod schedule;
 mod select;
 mod tile;
 mod view;
+mod windows;
 
 pub use isa::Isa;
 pub(super) use kernel::{Bases, Kernel};

@@ -9,7 +9,8 @@ use super::product::{Batch, Product, Side};
 use super::rows::Rows;
 use super::select::select;
 use super::view::View;
-use crate::graph::{Op, Plan, Shape};
+use super::windows::Windows;
+use crate::graph::{Op, Plan, Shape, Window};
 use crate::lower::draft::{Draft, Step};
 use std::collections::HashMap;
 
@@ -154,6 +155,8 @@ impl Scheduler<'_> {
             }
             Op::MatMul { transpose_a, transpose_b } => self.product(at, step, transpose_a, transpose_b),
             Op::Gather | Op::Scatter(_) => self.rows(at, step),
+            Op::Unfold(window) => self.windows(at, step, window, false),
+            Op::Fold(window, _) => self.windows(at, step, window, true),
             // A copy in the order of the source: as a view the new shape may not exist.
             Op::Reshape(_) if self.layout.splats[at].is_none() => {
                 let source = step.inputs[0];
@@ -255,6 +258,14 @@ impl Scheduler<'_> {
         } else {
             self.kernel(at, Kernel::Product(product));
         }
+    }
+
+    fn windows(&mut self, at: usize, step: &Step, window: Window, fold: bool) {
+        let from = self.place(step.inputs[0]).0;
+        let of = if fold { step.shape } else { self.draft.steps[step.inputs[0]].shape };
+        let (images, image) = Window::image(of).expect("the row of the table checked the shape");
+        let to = Address { base: at as u32, offset: 0 };
+        self.kernel(at, Kernel::Windows(Windows { fold, window, image, images, from, to }));
     }
 
     fn rows(&mut self, at: usize, step: &Step) {

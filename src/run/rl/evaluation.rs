@@ -49,7 +49,7 @@ impl Evaluation<'_> {
                 episodes,
                 horizon: self.horizon,
                 task_input: self.task_input,
-                sampling: spec.task.sampling,
+                sampling: spec.eval.sampling,
                 tasks: TaskSource::One(task),
                 draws: Draws {
                     seed: spec.seed,

@@ -17,7 +17,7 @@ use crate::run::rollout::{Draws, VectorEnv};
 use crate::run::test_tasks;
 use crate::run::trust_region::TrustRegion;
 use crate::run::workers::Workers;
-use crate::spec::{Method, Order, Spec, Word};
+use crate::spec::{Method, Optimizer, Order, Products, Spec, Word};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -189,6 +189,32 @@ impl Reinforcement {
         })
     }
 
+    /// The Hessian of the mean divergence times `vector` by symmetric differences of its gradient. The step is the
+    /// released code's, 1/(‖θ‖ + 1e-8): its constructor passes the number of slices, 1, where the nominal 1e-8 belongs
+    /// (protocol A.0 row 18).
+    fn difference_product(
+        &mut self,
+        theta: &[f32],
+        vector: &[f32],
+        manner: Manner,
+        rate: f32,
+        through: bool,
+    ) -> Result<Vec<f32>> {
+        let norm = theta.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt();
+        let step = (1.0 / (norm + 1e-8)) as f32;
+        let mut gradient_at = |sign: f32| {
+            let start: Vec<f32> = theta.iter().zip(vector).map(|(t, v)| t + sign * step * v).collect();
+            let programs = &self.programs[&manner.task_input];
+            self.workers.each(&mut self.batch, |thread, _, _, work| {
+                work.divergence_gradient(programs, thread, &start, rate, through);
+                Ok(())
+            })?;
+            Ok::<_, Error>(self.mean_result(theta.len()))
+        };
+        let (ahead, behind) = (gradient_at(1.0)?, gradient_at(-1.0)?);
+        Ok(ahead.iter().zip(&behind).map(|(a, b)| (a - b) / (2.0 * step)).collect())
+    }
+
     /// Seconds of thread time since the last call, as seconds of the whole machine.
     fn spent(&self) -> Result<Spent> {
         let mut total = Spent::default();
@@ -222,11 +248,12 @@ impl Learner for Reinforcement {
         let (rate, through) = (self.spec.inner.rate as f32, manner.second_order && manner.inner_steps > 0);
         let (size, settings) = (state.theta.len(), self.spec.outer.optimizer);
         let trust_region = TrustRegion::from_spec(&settings);
+        let differences = matches!(settings, Optimizer::Trpo { products: Products::FiniteDifference, .. });
         let programs = &self.programs[&manner.task_input];
         self.workers.each(&mut self.batch, |thread, _, _, work| {
             work.remember_policy(programs, thread);
             work.outer_gradient(programs, thread, rate, through);
-            if trust_region.is_some() {
+            if trust_region.is_some() && !differences {
                 work.prepare_fisher(programs, thread);
             }
             Ok(())
@@ -242,13 +269,18 @@ impl Learner for Reinforcement {
             let product = |vector: &[f32]| {
                 let began = Instant::now();
                 let this = &mut **this.borrow_mut();
-                let programs = &this.programs[&manner.task_input];
-                this.workers.each(&mut this.batch, |thread, _, _, work| {
-                    work.curvature_product(programs, thread, vector, rate, through);
-                    Ok(())
-                })?;
+                let product = if differences {
+                    this.difference_product(&state.theta, vector, manner, rate, through)?
+                } else {
+                    let programs = &this.programs[&manner.task_input];
+                    this.workers.each(&mut this.batch, |thread, _, _, work| {
+                        work.curvature_product(programs, thread, vector, rate, through);
+                        Ok(())
+                    })?;
+                    this.mean_result(size)
+                };
                 products += began.elapsed();
-                Ok(this.mean_result(size))
+                Ok(product)
             };
             let evaluate = |theta: &[f32]| {
                 let began = Instant::now();

@@ -1,13 +1,14 @@
 //! Algorithm 3 at work: trajectories from an environment plugin, adaptation, and the trust-region outer step.
 //!
 //! [`environment`] is the plugin as the rollout takes it; [`programs`] lowers the plans of [`crate::meta::reinforcement`]; [`steps`] turns trajectories into their inputs;
-//! [`task`] is what happens to one task, on one thread; [`evaluation`] adapts to one test task; [`learner`] joins the
-//! tasks into meta-iterations and evaluations.
+//! [`sampling`] says when a batch of trajectories is complete; [`task`] is what happens to one task, on one thread;
+//! [`evaluation`] adapts to one test task; [`learner`] joins the tasks into meta-iterations and evaluations.
 
 pub mod environment;
 pub mod evaluation;
 pub mod learner;
 pub mod programs;
+pub mod sampling;
 pub mod steps;
 pub mod task;
 

@@ -3,7 +3,7 @@
 use crate::lower::lower;
 use crate::nn::{Layout, Policy};
 use crate::run::workers::Shared;
-use crate::spec::Spec;
+use crate::spec::{Optimizer, Products, Spec};
 use std::collections::BTreeMap;
 
 /// Rows of one piece at most: its activations (about 400 floats a row for the paper's policy) stay in a core's cache.
@@ -29,6 +29,8 @@ pub struct Programs {
     pub surrogate: Shared,
     pub surrogate_gradient: Shared,
     pub fisher: Shared,
+    /// Only for products by finite differences.
+    pub divergence_gradient: Option<Shared>,
 }
 
 impl Programs {
@@ -36,6 +38,8 @@ impl Programs {
     pub fn new(spec: &Spec, policy: Policy, trajectories: &[usize], threads: usize) -> Programs {
         let rows = piece_rows(spec);
         let shared = |plan| Shared::new(lower(plan), threads);
+        let differences =
+            matches!(spec.outer.optimizer, Optimizer::Trpo { products: Products::FiniteDifference, .. });
         Programs {
             layout: policy.layout(),
             rows,
@@ -46,6 +50,7 @@ impl Programs {
             surrogate: shared(policy.surrogate(&[], rows, false)),
             surrogate_gradient: shared(policy.surrogate(&[], rows, true)),
             fisher: shared(policy.fisher(&[], rows)),
+            divergence_gradient: differences.then(|| shared(policy.divergence_gradient(&[], rows))),
             policy,
         }
     }

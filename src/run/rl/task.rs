@@ -2,6 +2,7 @@
 
 use super::environment::Environments;
 use super::programs::Programs;
+use super::sampling;
 use super::steps::Steps;
 use crate::error::Result;
 use crate::lower::Kept;
@@ -36,7 +37,7 @@ pub struct TaskWork {
     pub steps: Vec<Steps>,
     /// Mean return at θ₀ … θ_K.
     pub returns: Vec<f64>,
-    /// Real environment steps taken.
+    /// Environment steps in the batches.
     pub env_steps: u64,
     /// Tasks that these steps were taken in.
     pub tasks_seen: u64,
@@ -142,8 +143,9 @@ impl TaskWork {
             )?;
             self.tasks_seen += if matches!(how.tasks, TaskSource::Redraw) { how.episodes as u64 } else { 0 };
             batch.append(round);
-            let complete = batch.episodes().real_steps() >= how.episodes * how.horizon;
-            if complete || how.sampling == Sampling::Episodes {
+            let target = how.episodes * how.horizon;
+            if let Some(kept) = sampling::complete(how.sampling, &batch.lengths, how.episodes, target) {
+                batch.keep(&kept);
                 break;
             }
             draws.first_episode += how.episodes as u32;
@@ -305,6 +307,42 @@ impl TaskWork {
         }
         if through {
             self.pull_back(programs, thread, rate);
+        }
+    }
+
+    /// Gradient of this task's post-adaptation divergence with respect to the initial parameters, at `start` instead of
+    /// θ₀, into `out`.
+    pub fn divergence_gradient(
+        &mut self,
+        programs: &Programs,
+        thread: usize,
+        start: &[f32],
+        rate: f32,
+        through: bool,
+    ) {
+        let phases = self.thetas.len() - 1;
+        let mut thetas = vec![start.to_vec()];
+        for phase in 0..phases {
+            let adapted = self.adapt(programs, thread, phase, &thetas[phase], rate);
+            thetas.push(adapted);
+        }
+        self.out.fill(0.0);
+        let program = programs.divergence_gradient.as_ref().expect("lowered for this kind of products");
+        for number in 0..self.steps[phases].pieces() {
+            let piece = self.steps[phases].piece(number);
+            let old: [&[f32]; 2] = [&self.old_means[number], &self.old_log_std];
+            let inputs = [&thetas[phases], piece.observation, piece.weight, old[0], old[1]];
+            program.run(thread, &inputs, &mut [&mut self.piece_out]);
+            add_scaled(&mut self.out, 1.0, &self.piece_out);
+        }
+        for phase in (0..phases).rev().filter(|_| through) {
+            let vector = self.out.clone();
+            for number in 0..self.steps[phase].pieces() {
+                let piece = self.steps[phase].piece(number).inputs(&thetas[phase]);
+                let inputs = [&piece[..], &[&vector]].concat();
+                programs.policy_curvature.run(thread, &inputs, &mut [&mut self.piece_out]);
+                add_scaled(&mut self.out, -rate, &self.piece_out);
+            }
         }
     }
 

@@ -1,7 +1,8 @@
 //! Safe calls into `mamlx.data/1`.
 
 use super::{Door, Failure};
-use crate::{DataSpaces, abi};
+use crate::{DataSpaces, Places, abi};
+use std::ffi::CString;
 
 /// One instance of a dataset plugin.
 pub struct Data {
@@ -14,14 +15,18 @@ pub struct Data {
 unsafe impl Send for Data {}
 
 impl Data {
-    /// Creates an instance and reads its description.
+    /// Creates an instance, telling it where files may be, and reads its description. A plugin of version 1.0 looks
+    /// for its files by itself.
     ///
     /// # Safety
     /// The table's functions keep the rules of `mamlx_plugin.h`, and its library stays loaded.
-    pub unsafe fn new(table: &'static abi::Data, params: &str) -> Result<Self, Failure> {
-        let door = Door::create(params, table.destroy, |params, out, error| {
-            // SAFETY: the caller vouches for the table; the pointers are valid during the call.
-            unsafe { (table.create)(params, out, error) }
+    pub unsafe fn new(table: &'static abi::Data, params: &str, places: &Places) -> Result<Self, Failure> {
+        let places = CString::new(places.json())
+            .map_err(|_| Failure::about("open", "a folder's name contains a zero byte".into()))?;
+        let door = Door::create(params, table.destroy, |params, out, error| match table.open {
+            // SAFETY, for both: the caller vouches for the table; the pointers are valid during the call.
+            Some(open) => unsafe { open(params, places.as_ptr(), out, error) },
+            None => unsafe { (table.create)(params, out, error) },
         })?;
         let mut data = Data { table, door, spaces: DataSpaces { item_shape: vec![], splits: vec![] } };
         let text = data.door.describe(table.describe)?;

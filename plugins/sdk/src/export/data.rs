@@ -2,7 +2,7 @@
 
 use super::door::{self, Fault};
 use crate::abi::{self, Error, Instance};
-use crate::{Dataset, Params};
+use crate::{Dataset, Params, Places};
 use std::ffi::c_char;
 
 struct Opened<D> {
@@ -21,6 +21,7 @@ pub const fn table<D: Dataset>() -> abi::Data {
         destroy: destroy::<D>,
         describe: describe::<D>,
         read: read::<D>,
+        open: Some(open::<D>),
     }
 }
 
@@ -30,23 +31,45 @@ unsafe extern "C" fn create<D: Dataset>(
     error: *mut Error,
 ) -> i32 {
     let body = || {
-        // SAFETY: the header's promise on `params`.
-        let text = unsafe { door::params_text(params) }?;
-        let inner = D::create(&Params::parse(D::DESCRIPTOR.parameters, text)?)?;
-        let spaces = inner.describe();
-        let items = |split: &crate::Split| split.classes.iter().map(|class| class.items).collect();
-        let opened = Opened {
-            inner,
-            item_length: spaces.item_length(),
-            items: spaces.splits.iter().map(items).collect(),
-            description: spaces.json(),
-        };
-        // SAFETY: the header's promise on `out`.
-        unsafe { door::give(opened, out) };
-        Ok(())
+        // SAFETY: the header's promise on `params` and `out`.
+        unsafe { give::<D>(door::params_text(params)?, Places::default(), out) }
     };
     // SAFETY: the header's promise on `error`.
     unsafe { door::enter(error, body) }
+}
+
+unsafe extern "C" fn open<D: Dataset>(
+    params: *const c_char,
+    places: *const c_char,
+    out: *mut *mut Instance,
+    error: *mut Error,
+) -> i32 {
+    let body = || {
+        // SAFETY: the header's promise on the two texts and `out`.
+        unsafe { give::<D>(door::params_text(params)?, Places::parse(door::params_text(places)?)?, out) }
+    };
+    // SAFETY: the header's promise on `error`.
+    unsafe { door::enter(error, body) }
+}
+
+/// Makes an instance and hands it to the host.
+///
+/// # Safety
+/// `out` may be written.
+unsafe fn give<D: Dataset>(params: &str, places: Places, out: *mut *mut Instance) -> Result<(), Fault> {
+    let params = Params::parse(D::DESCRIPTOR.parameters, params)?.with_places(places);
+    let inner = D::create(&params)?;
+    let spaces = inner.describe();
+    let items = |split: &crate::Split| split.classes.iter().map(|class| class.items).collect();
+    let opened = Opened {
+        inner,
+        item_length: spaces.item_length(),
+        items: spaces.splits.iter().map(items).collect(),
+        description: spaces.json(),
+    };
+    // SAFETY: passed on.
+    unsafe { door::give(opened, out) };
+    Ok(())
 }
 
 unsafe extern "C" fn destroy<D: Dataset>(instance: *mut Instance, error: *mut Error) -> i32 {

@@ -1,0 +1,77 @@
+//! The promise: a run's meta-gradients are held against differences of the whole outer loss before it starts, and a
+//! wrong gradient would be seen; `mamlx explain` says what a run will take.
+
+use crate::run::{SINUSOID, mamlx, run};
+use mamlx::record::Manifest;
+use mamlx::run::certificate::{Certificate, judge};
+
+fn explain(spec: &str, more: &[&str]) -> String {
+    let output = mamlx(&[&["explain", spec], more].concat()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn every_shipped_experiment_has_right_gradients_for_every_method() {
+    let all = ["--gradients", "--set", "methods=[maml, fomaml, pretrained, random, oracle]"];
+    for (spec, lines) in [("sinusoid", 4), ("point_nav", 5), ("cheetah_vel", 5), ("cheetah_dir", 5)] {
+        let text = explain(&format!("experiments/{spec}.yaml"), &all);
+        assert_eq!(text.lines().filter(|line| line.ends_with("yes")).count(), lines, "{spec}\n{text}");
+    }
+    let many = [
+        "--gradients",
+        "--set",
+        "inner.steps=3",
+        "--set",
+        "inner.reduction=sum",
+        "--set",
+        "model.activation=tanh",
+    ];
+    assert!(explain("experiments/sinusoid.yaml", &many).contains("yes"));
+}
+
+#[test]
+fn a_wrong_gradient_and_a_wrong_order_are_seen() {
+    // Adapting θ on θ⁴/4 with rate 0.1 and judging by θ′²/2 gives (θ − 0.1 θ³)(1 − 0.3 θ²), to first order θ − 0.1 θ³.
+    let theta = [0.5, -1.2, 0.9];
+    let adapted = |t: f64| t - 0.1 * t.powi(3);
+    let whole = |theta: &[f64]| theta.iter().map(|t| adapted(*t).powi(2) / 2.0).sum::<f64>();
+    let frozen = |place: &[f64]| {
+        let moved = place.iter().zip(&theta).map(|(p, t)| p - t + adapted(*t));
+        moved.map(|t| t * t / 2.0).sum::<f64>()
+    };
+    let second = theta.map(|t| adapted(t) * (1.0 - 0.3 * t * t));
+    let first = theta.map(adapted);
+    let judged = |order, gradient: [&[f64]; 2]| -> Certificate {
+        judge("maml", order, true, [&whole, &frozen], &theta, gradient)
+    };
+    assert!(judged(2, [&second, &second]).holds() && judged(1, [&first, &first]).holds());
+    assert!(!judged(2, [&first, &first]).holds(), "first order taken for second");
+    assert!(!judged(1, [&second, &second]).holds(), "second order taken for first");
+    let mut off = second;
+    off[1] *= 1.01;
+    assert!(!judged(2, [&off, &second]).holds() && !judged(2, [&second, &off]).holds());
+    assert!(!judged(2, [&second, &[f64::NAN; 3]]).holds());
+}
+
+#[test]
+fn the_certificate_stands_in_run_json() {
+    let folder = tempfile::tempdir().unwrap();
+    run("experiments/sinusoid.yaml", folder.path(), &SINUSOID);
+    let manifest = Manifest::read(&folder.path().join("run.json")).unwrap();
+    let methods: Vec<&str> = manifest.gradients.keys().map(String::as_str).collect();
+    assert_eq!(methods, ["fomaml", "maml", "oracle", "pretrained"]);
+    assert!(manifest.gradients.values().all(|record| record.holds));
+    assert_eq!(manifest.gradients["maml"].derivative_order, 2);
+    assert!(manifest.gradients["maml"].error_f32.parse::<f64>().unwrap() < 1e-4);
+}
+
+#[test]
+fn explain_names_parameters_work_memory_and_time() {
+    let text = explain("experiments/sinusoid.yaml", &SINUSOID);
+    // 1→40→40→1 with biases, and two more inputs for the oracle, which sees amplitude and phase.
+    assert!(text.contains("maml    ") && text.contains("1761") && text.contains("1841"), "{text}");
+    for part in ["MFLOP in products a meta-iteration", "MiB of memory at most", "time: about"] {
+        assert!(text.contains(part), "{part} is missing:\n{text}");
+    }
+}
