@@ -122,3 +122,63 @@ impl Pane {
         self.frames.get(at).or(self.frames.last()).map_or(&[], Vec::as_slice)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn circle(at: [f32; 2], radius: f32) -> Mark {
+        Mark { from: at, to: at, radius, paint: Paint::Body }
+    }
+
+    fn scene(viewpoint: Viewpoint) -> Scene {
+        let frames = (0..4).map(|k| vec![circle([k as f32, 0.5], 0.1)]).collect();
+        let trails = vec![(0..4).map(|k| [k as f32, 0.5]).collect()];
+        let pane = Pane { title: "a < b".into(), caption: "return −1".into(), frames, trails, watched: 0 };
+        Scene { title: "</script>&".into(), viewpoint, frame_secs: 0.04, panes: vec![pane.clone(), pane] }
+    }
+
+    #[test]
+    fn a_top_window_holds_everything_in_its_aspect() {
+        let window = scene(Viewpoint::Top).top_window(1.5);
+        assert!((window.width / window.height - 1.5).abs() < 1e-9, "{window:?}");
+        assert!(window.left < -0.1 && window.left + window.width > 3.1, "{window:?}");
+        assert!((window.bottom + window.height / 2.0 - 0.5).abs() < 1e-6, "{window:?}");
+    }
+
+    #[test]
+    fn a_side_window_follows_the_body() {
+        let window = Scene::side_window(&[circle([7.0, 0.5], 0.1)], 4.0 / 3.0);
+        assert!((window.left + window.width / 2.0 - 7.0).abs() < 1e-6, "{window:?}");
+        assert_eq!(window.bottom, -SIDE_BELOW);
+    }
+
+    #[test]
+    fn nothing_to_draw_is_drawn() {
+        let empty = Scene { panes: vec![], ..scene(Viewpoint::Top) };
+        assert!(!empty.gif().unwrap().is_empty());
+        assert!(empty.page().contains("\"panes\":[]") && empty.trails_svg().ends_with("</svg>\n"));
+    }
+
+    /// Names come from files of other people: they end no element of the page.
+    #[test]
+    fn words_stay_words() {
+        let scene = scene(Viewpoint::Side);
+        let (page, svg) = (scene.page(), scene.trails_svg());
+        assert_eq!(page.matches("</script>").count(), 1);
+        assert!(page.contains("&lt;/script&gt;&amp;") && page.contains("a \\u003c b"));
+        assert!(svg.contains("a &lt; b") && svg.contains("&lt;/script&gt;&amp;"));
+    }
+
+    #[test]
+    fn the_gif_has_a_frame_for_each_moment() {
+        let bytes = scene(Viewpoint::Side).gif().unwrap();
+        assert_eq!(bytes, scene(Viewpoint::Side).gif().unwrap());
+        let mut gif = ::gif::DecodeOptions::new().read_info(&bytes[..]).unwrap();
+        let mut delays = vec![];
+        while let Some(frame) = gif.read_next_frame().unwrap() {
+            delays.push(frame.delay);
+        }
+        assert_eq!(delays, [4, 4, 4, 150]);
+    }
+}
