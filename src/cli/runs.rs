@@ -9,8 +9,11 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+/// A spec as key paths with their values.
+pub type Settings = Vec<(String, String)>;
+
 /// The resolved spec of a run folder as `path → value`, in the order of the file.
-pub fn settings(folder: &Path) -> Result<Vec<(String, String)>> {
+pub fn settings(folder: &Path) -> Result<Settings> {
     let path = folder.join(SPEC_FILE);
     let text = std::fs::read_to_string(&path).map_err(Error::io("read the run's spec", &path))?;
     let refuse = |e: serde_yaml::Error| Error::Input(format!("{}: not a spec of a run: {e}", path.display()));
@@ -20,7 +23,7 @@ pub fn settings(folder: &Path) -> Result<Vec<(String, String)>> {
     Ok(all)
 }
 
-fn flatten(path: &str, value: &Value, all: &mut Vec<(String, String)>) {
+fn flatten(path: &str, value: &Value, all: &mut Settings) {
     match value {
         Value::Object(map) if !map.is_empty() => {
             for (key, value) in map {
@@ -34,7 +37,7 @@ fn flatten(path: &str, value: &Value, all: &mut Vec<(String, String)>) {
 }
 
 /// Paths whose values are not the same everywhere, with the value of each; a path that is absent has `-`.
-pub fn differing(all: &[Vec<(String, String)>]) -> Vec<(String, Vec<String>)> {
+pub fn differing(all: &[Settings]) -> Vec<(String, Vec<String>)> {
     let mut paths: Vec<&String> = vec![];
     for (path, _) in all.iter().flatten() {
         if !paths.contains(&path) {
@@ -71,7 +74,7 @@ pub fn open(folder: &Path) -> Result<RunFiles> {
 
 /// Opens runs and puts those together that differ in nothing but their seed.
 pub fn groups<P: AsRef<Path>>(folders: &[P]) -> Result<Vec<Group>> {
-    let mut by_spec: Vec<(Vec<(String, String)>, Vec<RunFiles>)> = vec![];
+    let mut by_spec: Vec<(Settings, Vec<RunFiles>)> = vec![];
     for folder in folders {
         let mut settings = settings(folder.as_ref())?;
         settings.retain(|(path, _)| path != "seed");

@@ -94,13 +94,15 @@ pub fn forecast(experiment: &Experiment, threads: usize) -> Result<Forecast> {
     }
     let rows: u64 = methods.iter().map(|method| method.evaluations).sum::<u64>()
         * (spec.eval.tasks * (spec.eval.steps + 1) * spec.eval.support.len()) as u64;
+    // The weights of every evaluation are kept, and twice more while their file is made.
+    let saved: u64 = methods.iter().map(|method| 3 * 4 * method.evaluations * method.parameters as u64).sum();
     let measured_all = all_tasks.is_some();
     let more = if measured_all { 0 } else { (spec.outer.tasks - few(spec.outer.tasks)) as u64 };
     let parameters = methods.iter().map(|method| method.parameters).max().unwrap_or(0);
     let task_bytes = bytes_of_task(experiment, parameters)?;
     Ok(Forecast {
         flops: flops(experiment)?,
-        peak_bytes: resident_bytes().map(|now| now + more * task_bytes + rows * ROW_BYTES),
+        peak_bytes: resident_bytes().map(|now| now + more * task_bytes + rows * ROW_BYTES + saved),
         methods,
         threads,
     })

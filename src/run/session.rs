@@ -178,12 +178,12 @@ impl Session<'_> {
             };
             timing = TimingRow { method: method.word().into(), iteration, ..timing };
             let every = self.spec.eval.every as u64;
-            if iteration == total || (every > 0 && iteration % every == 0) {
+            if iteration == total || (every > 0 && iteration.is_multiple_of(every)) {
                 let began = Instant::now();
                 self.evaluate(learner, &state, &progress)?;
                 timing.eval_secs = Some(began.elapsed().as_secs_f32());
             }
-            if iteration == total || iteration % self.spec.outer.log_every as u64 == 0 {
+            if iteration == total || iteration.is_multiple_of(self.spec.outer.log_every as u64) {
                 self.folder.train(&train)?;
                 self.folder.timing(&timing)?;
                 self.folder.flush()?;
