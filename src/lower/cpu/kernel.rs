@@ -48,7 +48,7 @@ pub enum Access {
 pub enum Kernel {
     Map(Map),
     Product(Product),
-    Conv(Conv),
+    Conv(Box<Conv>),
     Rows(Rows),
     Windows(Windows),
     Fill(Fill),

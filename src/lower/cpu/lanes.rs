@@ -6,7 +6,8 @@
 //! Safety, for the whole file: the methods may only run where the instruction set of the type is available, and
 //! the pointers they take must be valid for the floats that they touch.
 
-#![allow(clippy::missing_safety_doc, unsafe_op_in_unsafe_fn)]
+// One index runs over several arrays of eight in step.
+#![allow(clippy::missing_safety_doc, clippy::needless_range_loop, unsafe_op_in_unsafe_fn)]
 
 /// Work that is compiled as a function of its own instead of into its caller. What is inlined everywhere makes
 /// functions so large that compiling them takes minutes.

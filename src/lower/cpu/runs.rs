@@ -54,7 +54,7 @@ fn each_run(
 pub fn repeats(lengths: &[usize], strides: &[usize], tile: usize) -> bool {
     let still = strides.iter().take_while(|s| **s == 0).count();
     let period: usize = lengths[still..].iter().product();
-    still > 0 && tile % period == 0
+    still > 0 && tile.is_multiple_of(period)
 }
 
 /// Copies a tile of a strided tensor into a register.
@@ -214,7 +214,8 @@ unsafe fn combine<L: Lanes>(from: *const f32, to: *mut f32, n: usize, f: impl Fn
 #[inline(always)]
 fn columns_sum(lengths: &[usize], strides: &[usize], start: usize, count: usize) -> bool {
     let width = lengths[lengths.len() - 1];
-    lengths.len() >= 2 && strides[lengths.len() - 2] == 0 && start % width == 0 && count % width == 0
+    let whole = start.is_multiple_of(width) && count.is_multiple_of(width);
+    lengths.len() >= 2 && strides[lengths.len() - 2] == 0 && whole
 }
 
 /// Adds rows of `width` floats to one, register by register down the rows: the running sums stay in registers.

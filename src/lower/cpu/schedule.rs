@@ -298,7 +298,7 @@ impl Scheduler<'_> {
         let n = step.shape[1];
         let bias = bias.map(|bias| self.place(bias).0);
         let conv = Conv { wanted, window, image, images, n, pictures, left: None, other, bias, to };
-        self.kernel(at, Kernel::Conv(conv));
+        self.kernel(at, Kernel::Conv(Box::new(conv)));
     }
 
     /// A fold of a product that exists only in it.
@@ -317,7 +317,7 @@ impl Scheduler<'_> {
         let to = Address { base: at as u32, offset: 0 };
         let wanted = Wanted::Images;
         let conv = Conv { wanted, window, image, images, n, pictures: to, left, other, bias: None, to };
-        self.kernel(at, Kernel::Conv(conv));
+        self.kernel(at, Kernel::Conv(Box::new(conv)));
     }
 
     fn windows(&mut self, at: usize, step: &Step, window: Window, fold: bool) {

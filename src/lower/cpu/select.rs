@@ -169,10 +169,10 @@ impl Selection<'_> {
         let exprs = &self.cluster.exprs;
         let mut contracted = vec![false; exprs.len()];
         for (at, expr) in exprs.iter().enumerate() {
-            if let (true, Expr::Op(Op::Add | Op::Sub, args)) = (self.uses[at] > 0, expr) {
-                if let Some(product) = args.iter().rev().find(|i| self.alone(**i)) {
-                    contracted[*product] = true;
-                }
+            if let (true, Expr::Op(Op::Add | Op::Sub, args)) = (self.uses[at] > 0, expr)
+                && let Some(product) = args.iter().rev().find(|i| self.alone(**i))
+            {
+                contracted[*product] = true;
             }
         }
         contracted
@@ -237,10 +237,10 @@ impl Selection<'_> {
     /// One reader less; a register without readers is free again.
     fn release(&mut self, at: usize) {
         self.uses[at] -= 1;
-        if let (0, Value::Register(register)) = (self.uses[at], self.values[at]) {
-            if !self.pinned.contains(&register) {
-                self.free.push(register);
-            }
+        if let (0, Value::Register(register)) = (self.uses[at], self.values[at])
+            && !self.pinned.contains(&register)
+        {
+            self.free.push(register);
         }
     }
 
