@@ -214,10 +214,10 @@ fn trust_region_products_equal_the_dense_hessian_of_the_post_adaptation_divergen
         (policy.policy_gradient(&[], n), policy.policy_curvature(&[], n), policy.fisher(&[], n));
     let [obs, act, later, adv, weight] = &data;
     let support = [obs.clone(), act.clone(), adv.clone(), weight.clone()];
-    let g = eval(&gradient, &[&[theta.clone()], &support[..]].concat())[0].clone();
+    let g = eval(&gradient, &[std::slice::from_ref(&theta), &support[..]].concat())[0].clone();
     let adapted: Vec<f64> = theta.iter().zip(&g).map(|(t, g)| t - ALPHA * g).collect();
     let through_step = |v: &[f64]| -> Vec<f64> {
-        let h = eval(&curvature, &[&[theta.clone()], &support[..], &[v.to_vec()]].concat())[0].clone();
+        let h = eval(&curvature, &[std::slice::from_ref(&theta), &support[..], &[v.to_vec()]].concat())[0].clone();
         v.iter().zip(h).map(|(v, h)| v - ALPHA * h).collect()
     };
     let product = |v: &[f64]| {
@@ -236,11 +236,11 @@ fn trust_region_products_equal_the_dense_hessian_of_the_post_adaptation_divergen
     let old = eval(&forward, &[adapted.clone(), later.clone()]);
     let divergence = policy.divergence_gradient(&[], n);
     let pulled_back = |start: Vec<f64>| {
-        let g = eval(&gradient, &[&[start.clone()], &support[..]].concat())[0].clone();
+        let g = eval(&gradient, &[std::slice::from_ref(&start), &support[..]].concat())[0].clone();
         let moved: Vec<f64> = start.iter().zip(&g).map(|(t, g)| t - ALPHA * g).collect();
         let given = [moved, later.clone(), weight.clone(), old[0].clone(), old[1].clone()];
         let d = eval(&divergence, &given)[0].clone();
-        let h = eval(&curvature, &[&[start], &support[..], &[d.clone()]].concat())[0].clone();
+        let h = eval(&curvature, &[&[start], &support[..], std::slice::from_ref(&d)].concat())[0].clone();
         d.iter().zip(h).map(|(d, h)| d - ALPHA * h).collect::<Vec<f64>>()
     };
     let step = 1e-5;
@@ -272,9 +272,9 @@ fn the_outer_gradient_through_the_inner_step_equals_differences() {
     let (policy, n) = (policy(), 6);
     let size = policy.layout().size();
     let theta = numbers(size, 0.3);
-    let support = vec![numbers(n * 3, 0.1), numbers(n * 2, 0.2), numbers(n, 0.5), vec![1.0 / n as f64; n]];
-    let query = vec![numbers(n * 3, 1.1), numbers(n * 2, 1.2), numbers(n, 1.5), vec![1.0 / n as f64; n]];
-    let old = vec![numbers(n * 2, 0.8), vec![-0.3, 0.1]];
+    let support = [numbers(n * 3, 0.1), numbers(n * 2, 0.2), numbers(n, 0.5), vec![1.0 / n as f64; n]];
+    let query = [numbers(n * 3, 1.1), numbers(n * 2, 1.2), numbers(n, 1.5), vec![1.0 / n as f64; n]];
+    let old = [numbers(n * 2, 0.8), vec![-0.3, 0.1]];
     let (gradient, curvature) = (policy.policy_gradient(&[], n), policy.policy_curvature(&[], n));
     let surrogate = policy.surrogate(&[], n, true);
     let adapted = |theta: &[f64]| -> Vec<f64> {
@@ -283,7 +283,7 @@ fn the_outer_gradient_through_the_inner_step_equals_differences() {
     };
     let outer = |theta: &[f64]| eval(&surrogate, &[&[adapted(theta)], &query[..], &old[..]].concat());
     let w = outer(&theta)[2].clone();
-    let h = eval(&curvature, &[&[theta.clone()], &support[..], &[w.clone()]].concat())[0].clone();
+    let h = eval(&curvature, &[std::slice::from_ref(&theta), &support[..], std::slice::from_ref(&w)].concat())[0].clone();
     let exact: Vec<f64> = w.iter().zip(h).map(|(w, h)| w - ALPHA * h).collect();
     let numeric = differences(&theta, |theta| outer(theta)[0][0]);
     let error = relative(&exact, &numeric);
@@ -295,9 +295,9 @@ fn padding_changes_no_gradient() {
     let policy = policy();
     let theta = numbers(policy.layout().size(), 0.3);
     let (short, long) = (policy.policy_gradient(&[], 4), policy.policy_gradient(&[], 7));
-    let data = vec![numbers(12, 0.1), numbers(8, 0.2), numbers(4, 0.5), vec![0.25; 4]];
+    let data = [numbers(12, 0.1), numbers(8, 0.2), numbers(4, 0.5), vec![0.25; 4]];
     let padded: Vec<Vec<f64>> = data.iter().map(|d| [&d[..], &vec![0.0; d.len() / 4 * 3]].concat()).collect();
-    let a = eval(&short, &[&[theta.clone()], &data[..]].concat());
+    let a = eval(&short, &[std::slice::from_ref(&theta), &data[..]].concat());
     let b = eval(&long, &[&[theta], &padded[..]].concat());
     assert!(relative(&a[0], &b[0]) < 1e-14 && (a[1][0] - b[1][0]).abs() < 1e-14);
 }

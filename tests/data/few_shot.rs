@@ -49,9 +49,9 @@ fn any_number_of_threads_classifies_to_the_same_bytes() {
     let summary = std::fs::read_to_string(folder.path().join("1/summary.csv")).unwrap();
     let accuracy = |method: &str, support: &str, step: &str| -> f32 {
         let start = format!(",{method},test,{support},{step},accuracy,");
-        let lines =
+        let mut lines =
             summary.lines().filter(|line| line.contains(&start) && line.split(',').nth(10) == Some(""));
-        lines.last().unwrap().split(',').nth(6).unwrap().parse().unwrap()
+        lines.next_back().unwrap().split(',').nth(6).unwrap().parse().unwrap()
     };
     // Glyphs with little noise are easy to tell apart once there is an example of each.
     assert!(accuracy("maml", "1", "1") > 0.6, "{summary}");

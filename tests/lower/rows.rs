@@ -48,7 +48,8 @@ fn matrix_products_of_every_shape_and_orientation() {
     for (m, k, n_) in sizes.iter().flat_map(|m| sizes.iter().flat_map(move |k| sizes.map(|n| (*m, *k, n)))) {
         // Each shape takes another orientation and number of batches.
         n += 1;
-        let (transpose_a, transpose_b, batch) = (n % 2 == 0, n / 2 % 2 == 0, [1, 3][n / 4 % 2]);
+        let (transpose_a, transpose_b, batch) =
+            (n.is_multiple_of(2), (n / 2).is_multiple_of(2), [1, 3][n / 4 % 2]);
         let a = if transpose_a { [batch, k, m] } else { [batch, m, k] };
         let b = if transpose_b { [batch, n_, k] } else { [batch, k, n_] };
         let build = || {

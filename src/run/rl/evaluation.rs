@@ -59,8 +59,9 @@ impl Evaluation<'_> {
                     task: number as u32,
                     first_episode: step as u32 * EPISODES_APART,
                 },
+                outer: &spec.outer,
             };
-            work.collect(self.programs, thread, bench, 0, &theta, how, &spec.outer)?;
+            work.collect(self.programs, thread, bench, 0, &theta, how)?;
             seen(step, work.returns[0], bench)?;
             if step < steps {
                 theta = work.adapt(self.programs, thread, 0, &theta, rates(step));

@@ -174,9 +174,10 @@ impl Reinforcement {
                         task: number as u32,
                         first_episode: phase as u32 * EPISODES_APART,
                     },
+                    outer: &spec.outer,
                 };
                 let theta = work.thetas[phase].clone();
-                work.collect(programs, thread, bench, phase, &theta, how, &spec.outer)?;
+                work.collect(programs, thread, bench, phase, &theta, how)?;
                 if !last {
                     let began = Instant::now();
                     let adapted = work.adapt(programs, thread, phase, &theta, spec.inner.rate as f32);

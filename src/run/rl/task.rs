@@ -69,6 +69,8 @@ pub struct Collect<'a> {
     pub task_input: bool,
     pub tasks: TaskSource<'a>,
     pub draws: Draws,
+    /// Discount and λ of the advantages.
+    pub outer: &'a Outer,
 }
 
 /// The tasks of a batch's episodes.
@@ -107,7 +109,6 @@ impl TaskWork {
         phase: usize,
         theta: &[f32],
         how: Collect,
-        outer: &Outer,
     ) -> Result<()> {
         let policy = &programs.policy;
         let (width, actions) = (policy.mlp.widths[0], policy.mlp.widths[policy.mlp.widths.len() - 1]);
@@ -160,8 +161,8 @@ impl TaskWork {
             &batch.observations,
             &batch.rewards,
             batch.episodes(),
-            outer.discount,
-            outer.gae_lambda,
+            how.outer.discount,
+            how.outer.gae_lambda,
             &mut advantages,
         )?;
         if self.steps.len() <= phase {
