@@ -22,6 +22,9 @@ const MAX_HEADER: u64 = 64 << 20;
 /// Sets that stay open in a process, so that the instances of many threads share one.
 const KEPT: usize = 4;
 
+/// The shape of an item, and the name and number of items of every group.
+type Header = ([usize; 3], Vec<(String, u32)>);
+
 static OPEN: Mutex<Vec<(String, Arc<Set>)>> = Mutex::new(vec![]);
 
 /// The set with this key: from this process, from the cache folder, or made by `build` and stored there.
@@ -89,7 +92,7 @@ impl Cells {
     pub fn begin(&mut self, shape: [usize; 3], groups: &[(String, u32)]) -> Result<()> {
         let items: u64 = groups.iter().map(|group| u64::from(group.1)).sum();
         let bytes = items.checked_mul(shape.iter().product::<usize>() as u64);
-        if !bytes.is_some_and(|bytes| bytes <= SET_BYTES) {
+        if bytes.is_none_or(|bytes| bytes > SET_BYTES) {
             return Err(format!("{items} items of shape {shape:?} are more than {SET_BYTES} bytes"));
         }
         (self.shape, self.groups) = (shape, groups.to_vec());
@@ -225,7 +228,7 @@ fn load(path: &Path) -> Option<Set> {
     Some(Set { shape, starts: starts(&groups), groups, pixels })
 }
 
-fn parsed(header: &[u8]) -> Option<([usize; 3], Vec<(String, u32)>)> {
+fn parsed(header: &[u8]) -> Option<Header> {
     let header: Value = serde_json::from_slice(header).ok()?;
     let side = |i: usize| header["shape"].get(i)?.as_u64().map(|n| n as usize);
     let group = |group: &Value| {

@@ -41,11 +41,14 @@ pub fn gather(sources: &mut [Source], groups: &[Group], recipe: &Recipe, cells: 
     Ok(())
 }
 
+/// Pixels of a share of a batch, or the image that is damaged and why.
+type Decoded = std::result::Result<Vec<Vec<u8>>, (Item, String)>;
+
 fn decoded(batch: &[(Item, Vec<u8>)], recipe: &Recipe, sources: &[Source]) -> Result<Vec<Vec<u8>>> {
     let threads = thread::available_parallelism().map_or(1, usize::from);
     let share = batch.len().div_ceil(threads).max(1);
     let one = |(item, bytes): &(Item, Vec<u8>)| recipe.decode(bytes).map_err(|why| (*item, why));
-    let parts: Vec<std::result::Result<Vec<Vec<u8>>, (Item, String)>> = thread::scope(|scope| {
+    let parts: Vec<Decoded> = thread::scope(|scope| {
         let spawn = |part: &'_ [(Item, Vec<u8>)]| {
             let part: Vec<&(Item, Vec<u8>)> = part.iter().collect();
             part.into_iter().map(one).collect()

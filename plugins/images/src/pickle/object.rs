@@ -154,6 +154,6 @@ impl Dtype {
             let shift = 64 - 8 * width as u32;
             if signed { (number << shift) >> shift } else { number }
         };
-        (bytes.len() % width == 0).then(|| bytes.chunks_exact(width).map(one).collect())
+        bytes.len().is_multiple_of(width).then(|| bytes.chunks_exact(width).map(one).collect())
     }
 }
