@@ -217,7 +217,8 @@ fn trust_region_products_equal_the_dense_hessian_of_the_post_adaptation_divergen
     let g = eval(&gradient, &[std::slice::from_ref(&theta), &support[..]].concat())[0].clone();
     let adapted: Vec<f64> = theta.iter().zip(&g).map(|(t, g)| t - ALPHA * g).collect();
     let through_step = |v: &[f64]| -> Vec<f64> {
-        let h = eval(&curvature, &[std::slice::from_ref(&theta), &support[..], &[v.to_vec()]].concat())[0].clone();
+        let h = eval(&curvature, &[std::slice::from_ref(&theta), &support[..], &[v.to_vec()]].concat())[0]
+            .clone();
         v.iter().zip(h).map(|(v, h)| v - ALPHA * h).collect()
     };
     let product = |v: &[f64]| {
@@ -283,7 +284,9 @@ fn the_outer_gradient_through_the_inner_step_equals_differences() {
     };
     let outer = |theta: &[f64]| eval(&surrogate, &[&[adapted(theta)], &query[..], &old[..]].concat());
     let w = outer(&theta)[2].clone();
-    let h = eval(&curvature, &[std::slice::from_ref(&theta), &support[..], std::slice::from_ref(&w)].concat())[0].clone();
+    let h =
+        eval(&curvature, &[std::slice::from_ref(&theta), &support[..], std::slice::from_ref(&w)].concat())[0]
+            .clone();
     let exact: Vec<f64> = w.iter().zip(h).map(|(w, h)| w - ALPHA * h).collect();
     let numeric = differences(&theta, |theta| outer(theta)[0][0]);
     let error = relative(&exact, &numeric);

@@ -32,8 +32,8 @@ impl Render for Ant {
                 shapes.push(Shape::line(Role::Goal, [ahead, y - PACE], [ahead, y + PACE]));
             }
         }
-        for link in 1..LINKS {
-            let (pose, end) = (motions[link].pose, half_along(link) * outward(link));
+        for (link, motion) in motions.iter().enumerate().take(LINKS).skip(1) {
+            let (pose, end) = (motion.pose, half_along(link) * outward(link));
             shapes.push(Shape::capsule(Role::Limb, flat(pose * -end), flat(pose * end), CAPSULE_RADIUS));
             if link % 2 == 1 {
                 let hip = flat(torso * (SEGMENT * outward(link)));

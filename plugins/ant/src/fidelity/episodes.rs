@@ -148,7 +148,7 @@ fn contacts_cost_and_show_only_where_asked() {
     }
     let block = 29..29 + 84;
     assert!(unseen[block.clone()].iter().all(|&x| x == 0.0));
-    assert!(obs[block.clone()].iter().any(|&x| x == 1.0), "a foot carries two newtons: {:?}", &obs[block]);
+    assert!(obs[block.clone()].contains(&1.0), "a foot carries two newtons: {:?}", &obs[block]);
     assert_eq!((&obs[..29], &obs[113..]), (&unseen[..29], &unseen[113..]));
 }
 
