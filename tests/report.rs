@@ -103,7 +103,7 @@ fn pages_comparisons_and_watch_over_real_runs() {
     // The difference by hand from the two files.
     let compared = stdout(&["compare", &text("s0"), &text("fast")]);
     assert!(
-        compared.contains("inner.rate: 0.01 in a, 0.05 in b") && compared.contains("maml in a, maml in b")
+        compared.contains("inner.rate: 0.001 in a, 0.05 in b") && compared.contains("maml in a, maml in b")
     );
     let rows = |name: &str| {
         let rows = read_eval(&path(name).join("eval.csv")).unwrap().rows;

@@ -164,6 +164,7 @@ impl<'a> Field<'a> {
 
     /// true or false.
     pub fn flag(&self, default: bool) -> bool {
+        self.report.declare(&self.path, || Accepts::Flag);
         match self.node.map(|node| (node, node.plain())) {
             None => default,
             Some((_, Some(Plain::Bool(value)))) => value,

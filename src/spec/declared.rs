@@ -24,6 +24,8 @@ pub(super) enum Accepts {
     /// It has to be there.
     Required,
     Words(Vec<&'static str>),
+    /// True or false.
+    Flag,
     Number(Bounds),
     /// From the first to the second.
     Whole(u64, u64),
@@ -37,9 +39,11 @@ pub(super) type Declaration = (String, Accepts);
 /// Hears one walk.
 pub(super) struct Listener {
     heard: RefCell<Vec<Declaration>>,
-    /// The kind that one tagged block takes in this walk; the others take their default.
-    choice: Option<(String, &'static str)>,
+    /// The kinds that tagged blocks take in this walk, by path; the others take their default.
+    choices: Choices,
 }
+
+type Choices = Vec<(String, &'static str)>;
 
 impl Listener {
     pub fn heard(&self, path: &str, accepts: Accepts) {
@@ -48,14 +52,14 @@ impl Listener {
 
     /// The kind that the tagged block at `path` takes; `None`: its default.
     pub fn kind_of(&self, path: &str, kinds: &[&'static str]) -> Option<&'static str> {
-        let (chosen, kind) = self.choice.as_ref()?;
-        kinds.iter().copied().find(|word| chosen == path && word == kind)
+        let (_, kind) = self.choices.iter().find(|(chosen, _)| chosen == path)?;
+        kinds.iter().copied().find(|word| word == kind)
     }
 }
 
-/// Everything that the walk says, with one block taking the given kind.
-fn walk_over_nothing(choice: Option<(String, &'static str)>) -> Vec<Declaration> {
-    let report = Report::listening(Listener { heard: RefCell::default(), choice });
+/// Everything that the walk says, with some blocks taking the given kinds.
+fn walk_over_nothing(choices: &Choices) -> Vec<Declaration> {
+    let report = Report::listening(Listener { heard: RefCell::default(), choices: choices.clone() });
     walk::walk(&Node::null(Place::start_of(0)), &report, None);
     report.listener().map_or_else(Vec::new, |listener| listener.heard.take())
 }
@@ -65,21 +69,42 @@ pub(super) type Variants = (String, Vec<(&'static str, Vec<Declaration>)>);
 
 /// All declarations outside tagged blocks, in the order of the walk, and the tagged blocks.
 pub(super) fn all() -> (Vec<Declaration>, Vec<Variants>) {
-    let mut common = walk_over_nothing(None);
-    let tagged = common.iter().filter_map(|(path, accepts)| match accepts {
-        Accepts::Kinds(kinds) => Some((path.clone(), kinds.clone())),
-        _ => None,
-    });
-    let variants: Vec<Variants> = tagged
-        .map(|(path, kinds)| {
-            let below = |(other, _): &Declaration| is_below(other, &path);
-            let of = |kind| walk_over_nothing(Some((path.clone(), kind))).into_iter().filter(below).collect();
-            let kinds = kinds.into_iter().map(|kind| (kind, of(kind))).collect();
-            (path, kinds)
+    let mut common = walk_over_nothing(&vec![]);
+    let mut variants = vec![];
+    take_tagged(&mut common, &vec![], &mut variants);
+    (common, variants)
+}
+
+/// Moves what stands below tagged blocks from the declarations to the variants, and so on inside each kind. `choices`
+/// are the kinds of the blocks around.
+fn take_tagged(declared: &mut Vec<Declaration>, choices: &Choices, variants: &mut Vec<Variants>) {
+    let tagged: Vec<(String, Vec<&'static str>)> = declared
+        .iter()
+        .filter_map(|(path, accepts)| match accepts {
+            Accepts::Kinds(kinds) => Some((path.clone(), kinds.clone())),
+            _ => None,
         })
         .collect();
-    common.retain(|(path, _)| !variants.iter().any(|(tagged, _)| is_below(path, tagged)));
-    (common, variants)
+    let outermost = |path: &str| !tagged.iter().any(|(other, _)| is_below(path, other));
+    for (path, kinds) in tagged.iter().filter(|(path, _)| outermost(path)) {
+        if variants.iter().any(|(known, _)| known == path) {
+            continue;
+        }
+        // Known before its kinds are looked into.
+        variants.push((path.clone(), vec![]));
+        let mut forms = vec![];
+        for kind in kinds {
+            let choices = [&choices[..], &[(path.clone(), *kind)]].concat();
+            let mut below = walk_over_nothing(&choices);
+            below.retain(|(other, _)| is_below(other, path));
+            take_tagged(&mut below, &choices, variants);
+            forms.push((*kind, below));
+        }
+        if let Some((_, known)) = variants.iter_mut().find(|(known, _)| known == path) {
+            *known = forms;
+        }
+    }
+    declared.retain(|(path, _)| !tagged.iter().any(|(tagged, _)| is_below(path, tagged)));
 }
 
 fn is_below(path: &str, block: &str) -> bool {

@@ -73,7 +73,10 @@ impl Docs {
         let tagged = kind.filter(|_| rest.is_empty()).and_then(|kind| of.member(kind));
         let member = match tagged {
             Some(variant) => variant.fields.iter().find(|field| field.name == *key)?,
-            None => of.member(key)?,
+            // Below the keys of a variant the kind is that of an inner block: any variant with the key will do.
+            None => of
+                .member(key)
+                .or_else(|| of.members.iter().flat_map(|m| &m.fields).find(|f| f.name == *key))?,
         };
         if !rest.is_empty() {
             return self.below(&member.of, rest, kind);

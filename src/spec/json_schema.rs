@@ -59,6 +59,9 @@ impl Writer {
                     let lines = explained.iter().filter(|(_, doc)| !doc.is_empty());
                     text += &lines.map(|(word, doc)| format!("\n\n`{word}`: {doc}")).collect::<String>();
                 }
+                Accepts::Flag => {
+                    schema.insert("type".into(), json!("boolean"));
+                }
                 Accepts::Number(bounds) => number(&mut schema, bounds),
                 Accepts::Whole(low, high) => {
                     schema.insert("type".into(), json!("integer"));

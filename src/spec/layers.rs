@@ -45,7 +45,7 @@ fn layer(field: Field<'_>, init: Init) -> Layer {
         Some(Kind::Map(_)) => field.node.is_some_and(|node| node.get("kind").is_none()),
         _ => field.node.is_none_or(|node| node.is_null()),
     };
-    if nameless {
+    if nameless && field.report.listener().is_none() {
         let message = format!("`{}` does not say which block it is", field.path);
         field.error(message, Some(format!("add `kind: WORD`, one of {}", KINDS.join(", "))));
         field.block().ignore_the_rest();

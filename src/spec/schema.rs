@@ -139,11 +139,14 @@ pub enum Activation {
 pub enum Layer {
     /// Convolution of images with a square kernel.
     Conv {
+        /// Channels of the result.
         filters: usize,
         /// Pixels of a side.
         kernel: usize,
+        /// Pixels from one place of the kernel to the next.
         stride: usize,
         padding: Padding,
+        /// Whether there is a learned bias a channel.
         bias: bool,
         init: Init,
         /// Whether inner steps adapt it; the outer steps always do.
@@ -156,12 +159,16 @@ pub enum Layer {
         scale: bool,
         /// Added to the variance.
         epsilon: f64,
+        /// Whether inner steps adapt it; the outer steps always do.
         adapted: bool,
     },
     /// Normalisation of each point over all its features.
     LayerNorm {
+        /// Whether there is a learned scale beside the shift.
         scale: bool,
+        /// Added to the variance.
         epsilon: f64,
+        /// Whether inner steps adapt it; the outer steps always do.
         adapted: bool,
     },
     Relu,
@@ -169,6 +176,7 @@ pub enum Layer {
     Sigmoid,
     /// The largest of each square of so many pixels a side; squares lie side by side.
     MaxPool {
+        /// Pixels of a side.
         size: usize,
     },
     /// Mean over space or time.
@@ -180,12 +188,15 @@ pub enum Layer {
         /// null: as many outputs as the task asks for.
         width: Option<usize>,
         init: Init,
+        /// Whether inner steps adapt it; the outer steps always do.
         adapted: bool,
     },
     /// Gated recurrent unit over a sequence, which a vector is too; its last state goes on.
     Gru {
+        /// Numbers of its state.
         width: usize,
         init: Init,
+        /// Whether inner steps adapt it; the outer steps always do.
         adapted: bool,
     },
 }
@@ -219,11 +230,17 @@ pub enum BatchMode {
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Init {
     /// Normal with standard deviation `std`, redrawn beyond two deviations (released: 0.01 for the sinusoid).
-    TruncatedNormal { std: f64 },
+    TruncatedNormal {
+        /// Standard deviation before anything is redrawn.
+        std: f64,
+    },
     /// Uniform in ±sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio 2010; the released policies).
     Xavier,
     /// Normal with standard deviation `std` (released: 1 for the last layer on Omniglot).
-    Normal { std: f64 },
+    Normal {
+        /// Standard deviation.
+        std: f64,
+    },
 }
 
 /// Adaptation to one task.

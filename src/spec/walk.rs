@@ -163,7 +163,7 @@ fn model(mut block: Block<'_>, loss: Loss) -> Model {
 
 /// Defaults of the deviations: the released code's.
 pub(super) fn init_of(field: Field<'_>, default: Init) -> Init {
-    if field.node.is_none() {
+    if field.node.is_none() && field.report.listener().is_none() {
         return default;
     }
     let word = match default {

@@ -62,7 +62,8 @@ fn point_nav_has_the_stored_settings() {
     assert_eq!((spec.task.support, spec.outer.tasks, spec.task.horizon), (20, 20, Some(100)));
     assert_eq!((spec.inner.rate, spec.eval.later_rate_factor), (0.5, 0.5));
     assert_eq!((spec.task.sampling, spec.eval.sampling), (Sampling::Steps, Sampling::Completed));
-    assert_eq!((spec.outer.iterations, spec.outer.optimizer), (100, TRPO));
+    let Optimizer::Trpo { products, .. } = spec.outer.optimizer else { panic!("point_nav trains with trpo") };
+    assert_eq!((spec.outer.iterations, products), (100, Products::FiniteDifference));
     assert_eq!((spec.eval.support.as_slice(), spec.eval.tasks, spec.eval.steps), ([40].as_slice(), 40, 3));
     assert_eq!(spec.model.hidden, [100, 100]);
     assert_eq!(spec.task.params["reward"], ParamValue::Text("distance".into()));

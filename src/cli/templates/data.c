@@ -111,7 +111,7 @@ static int32_t read_items(mamlx_instance *instance, uint32_t split, uint32_t cla
   return MAMLX_OK;
 }
 
-static const mamlx_data data = {sizeof(mamlx_data), create, destroy, describe, read_items};
+static const mamlx_data data = {sizeof(mamlx_data), create, destroy, describe, read_items, 0};
 
 static const void *get_feature(const char *id) { return strcmp(id, MAMLX_DATA) == 0 ? &data : NULL; }
 
