@@ -244,3 +244,39 @@ fn bad_input_exits_with_2_and_a_missing_file_with_3() {
     assert_eq!(output.status.code(), Some(2), "{text}");
     assert!(text.contains("sinusoid"), "names the nearest plugin: {text}");
 }
+
+/// The kept runs, each with its folder.
+fn references() -> Vec<std::path::PathBuf> {
+    let inside = |folder: &Path| -> Vec<std::path::PathBuf> {
+        let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        entries.filter(|path| path.is_dir()).collect()
+    };
+    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("results/reference");
+    inside(&top).iter().flat_map(|experiment| inside(experiment)).collect()
+}
+
+#[test]
+fn every_reference_run_is_whole() {
+    let runs = references();
+    assert!(runs.len() >= 9, "{runs:?}");
+    for run in runs {
+        for file in ["spec.yaml", "run.json", "train.csv", "eval.csv", "summary.csv", "weights.safetensors"] {
+            let size = std::fs::metadata(run.join(file)).map_or(0, |about| about.len());
+            assert!(size > 0, "{} has no {file}", run.display());
+        }
+    }
+}
+
+#[test]
+#[ignore = "minutes, and exact only on the kind of machine that made the runs"]
+fn every_reference_run_evaluates_to_its_own_rows() {
+    for run in references() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("again");
+        let args = ["eval", run.to_str().unwrap(), "--out", out.to_str().unwrap()];
+        let output = mamlx(&args).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let rows = |folder: &Path| std::fs::read(folder.join("eval.csv")).unwrap();
+        assert!(rows(&run) == rows(&out), "{} evaluates to other rows", run.display());
+    }
+}
