@@ -3,8 +3,8 @@
 //! [`sampler`] says which classes and items a task has, as a function of the seed; [`reader`] fetches them from the
 //! plugin; [`learner`] is Algorithm 2 over them.
 //!
-//! Tasks are drawn and read on the worker threads, each just before its own step. That is all the prefetching that a
-//! compact cache in memory needs: reading a task takes microseconds, its step milliseconds (`timing.csv` has both).
+//! Tasks are drawn and read on the worker threads, each just before its own step, from a compact cache that is in memory
+//! or mapped by it; there is no thread that reads ahead.
 
 pub mod learner;
 pub mod reader;
