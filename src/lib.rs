@@ -21,6 +21,7 @@
 //! | [`plugin`] | descriptor, environments, tasks, data | spec (parameter tables) | knows graphs |
 //! | [`run`] | Spec, Program, plugin → rows | spec, graph, nn, meta, lower, plugin, record | formats text for files |
 //! | [`data`] | published files, data folders, pictures of tasks | spec, plugin, run (its sampler) | trains or evaluates |
+//! | [`bench`] | workloads → milliseconds of the same programs and threads | graph, nn, meta, lower, run, spec, record (weights) | sets a code path of its own |
 //! | [`record`] | rows → bytes | – | knows tensors or plugins |
 //! | [`cli`] | arguments → one of the above | all | is imported |
 //!
@@ -44,6 +45,7 @@
 //! 6. Sums over tasks follow one fixed tree, so results do not depend on threads.
 //! 7. `unsafe` lives in `plugin`, `plugins/sdk` and the device back ends of `lower`.
 
+pub mod bench;
 pub mod cli;
 pub mod data;
 pub mod error;

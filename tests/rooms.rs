@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Who may import whom; `error` and `random` are open to all.
-const ARROWS: [(&str, &[&str]); 10] = [
+const ARROWS: [(&str, &[&str]); 11] = [
     ("spec", &[]),
     ("graph", &[]),
     ("record", &[]),
@@ -14,7 +14,8 @@ const ARROWS: [(&str, &[&str]); 10] = [
     ("plugin", &["spec"]),
     ("run", &["spec", "graph", "nn", "meta", "lower", "plugin", "record"]),
     ("data", &["spec", "plugin", "run"]),
-    ("cli", &["spec", "graph", "nn", "meta", "lower", "plugin", "record", "run", "data"]),
+    ("bench", &["spec", "graph", "nn", "meta", "lower", "record", "run"]),
+    ("cli", &["spec", "graph", "nn", "meta", "lower", "plugin", "record", "run", "data", "bench"]),
 ];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {

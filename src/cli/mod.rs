@@ -1,5 +1,6 @@
 //! Room `cli`: one declaration of commands and flags, one file a command.
 
+mod bench;
 mod check;
 mod compare;
 mod completions;
@@ -98,6 +99,10 @@ enum Command {
         mamlx data info omniglot --sheet task.png"
     )]
     Data(data::Data),
+    /// Time meta-steps on workloads that other frameworks are measured on too.
+    #[command(after_help = "Examples:\n  mamlx bench\n  mamlx bench sine1 omni5 --json\n  \
+        mamlx bench omni5 --data omni5.safetensors --save gradient.safetensors   the same gradient as a peer's?")]
+    Bench(bench::Bench),
     /// List, describe, check and begin plugins.
     #[command(subcommand)]
     Plugin(plugin::Plugin),
@@ -175,6 +180,7 @@ pub fn call(cli: Cli) -> Result<()> {
         Command::Watch(command) => command.call(),
         Command::Replay(command) => command.call(),
         Command::Data(command) => command.call(),
+        Command::Bench(command) => command.call(),
         Command::Plugin(command) => command.call(),
         Command::Schema(command) => command.call(),
         Command::Completions(command) => command.call(),

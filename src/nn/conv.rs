@@ -13,6 +13,8 @@ pub enum Padding {
     Same,
     /// Windows lie wholly in the image.
     Valid,
+    /// So many rows and columns of zeros on every side (PyTorch's `padding=`).
+    Around(usize),
 }
 
 /// `filters` correlations with a square kernel, plus a bias each.
@@ -38,16 +40,20 @@ impl Conv {
     /// Its windows on an image of this size.
     pub fn window(&self, height: usize, width: usize) -> Window {
         let (kernel, stride) = (self.kernel, self.stride);
-        let total = |size: usize| match self.padding {
-            Padding::Valid => 0,
-            Padding::Same => ((size.div_ceil(stride).max(1) - 1) * stride + kernel).saturating_sub(size),
-        };
-        let (down, across) = (total(height), total(width));
+        let [down, across] = [height, width].map(|size| match self.padding {
+            Padding::Valid => [0, 0],
+            Padding::Around(rows) => [rows, rows],
+            Padding::Same => {
+                let covered = (size.div_ceil(stride).max(1) - 1) * stride + kernel;
+                let total = covered.saturating_sub(size);
+                [total / 2, total - total / 2]
+            }
+        });
         Window {
             kernel: [kernel; 2],
             stride: [stride; 2],
-            before: [down / 2, across / 2],
-            after: [down - down / 2, across - across / 2],
+            before: [down[0], across[0]],
+            after: [down[1], across[1]],
         }
     }
 

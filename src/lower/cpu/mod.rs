@@ -28,6 +28,7 @@ mod select;
 mod tile;
 mod view;
 mod windows;
+pub mod yardstick;
 
 pub use isa::Isa;
 pub(super) use kernel::{Bases, Kernel};

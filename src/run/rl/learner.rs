@@ -2,7 +2,7 @@
 
 use super::environment::Environments;
 use super::evaluation::Evaluation;
-use super::programs::Programs;
+use super::programs::{Programs, by_differences, piece_rows};
 use super::task::{Bench, Collect, Spent, TaskSource, TaskWork};
 use crate::error::{Error, Result};
 use crate::meta::build;
@@ -17,7 +17,7 @@ use crate::run::rollout::{Draws, VectorEnv};
 use crate::run::test_tasks;
 use crate::run::trust_region::TrustRegion;
 use crate::run::workers::Workers;
-use crate::spec::{Method, Optimizer, Order, Products, Spec, Word};
+use crate::spec::{Method, Order, Spec, Word};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -100,7 +100,7 @@ impl Reinforcement {
             programs.entry(manner.task_input).or_insert_with(|| {
                 let inputs = observation + if manner.task_input { task } else { 0 };
                 let policy = build::policy(&spec.model, inputs, action);
-                Programs::new(spec, policy, &trajectories, threads)
+                Programs::new(policy, piece_rows(spec), &trajectories, by_differences(spec), threads)
             });
         }
         Ok(Reinforcement {
@@ -249,7 +249,7 @@ impl Learner for Reinforcement {
         let (rate, through) = (self.spec.inner.rate as f32, manner.second_order && manner.inner_steps > 0);
         let (size, settings) = (state.theta.len(), self.spec.outer.optimizer);
         let trust_region = TrustRegion::from_spec(&settings);
-        let differences = matches!(settings, Optimizer::Trpo { products: Products::FiniteDifference, .. });
+        let differences = by_differences(&self.spec);
         let programs = &self.programs[&manner.task_input];
         self.workers.each(&mut self.batch, |thread, _, _, work| {
             work.remember_policy(programs, thread);

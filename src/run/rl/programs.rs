@@ -11,8 +11,17 @@ const PIECE_ROWS: usize = 512;
 
 /// Rows of every piece: the support batch in equal pieces of at most [`PIECE_ROWS`].
 pub fn piece_rows(spec: &Spec) -> usize {
-    let whole = spec.task.support * spec.task.horizon.unwrap_or(1);
+    rows_of(spec.task.support * spec.task.horizon.unwrap_or(1))
+}
+
+/// Rows of every piece of a batch of `whole` time steps.
+pub fn rows_of(whole: usize) -> usize {
     whole.div_ceil(whole.div_ceil(PIECE_ROWS))
+}
+
+/// Whether the spec's outer step takes its curvature products by finite differences.
+pub fn by_differences(spec: &Spec) -> bool {
+    matches!(spec.outer.optimizer, Optimizer::Trpo { products: Products::FiniteDifference, .. })
 }
 
 /// All programs that run on one policy. Data programs work on pieces of `rows` time steps.
@@ -34,12 +43,16 @@ pub struct Programs {
 }
 
 impl Programs {
-    /// `trajectories`: every number of trajectories that is ever collected at once.
-    pub fn new(spec: &Spec, policy: Policy, trajectories: &[usize], threads: usize) -> Programs {
-        let rows = piece_rows(spec);
+    /// `rows` of a piece; `trajectories`: every number of them that is ever collected at once; `differences`: whether
+    /// curvature products are taken by finite differences.
+    pub fn new(
+        policy: Policy,
+        rows: usize,
+        trajectories: &[usize],
+        differences: bool,
+        threads: usize,
+    ) -> Programs {
         let shared = |plan| Shared::new(lower(plan), threads);
-        let differences =
-            matches!(spec.outer.optimizer, Optimizer::Trpo { products: Products::FiniteDifference, .. });
         Programs {
             layout: policy.layout(),
             rows,

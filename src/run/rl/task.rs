@@ -233,8 +233,10 @@ impl TaskWork {
         }
     }
 
-    fn prepare_curvature(&mut self, programs: &Programs, thread: usize, phases: usize) {
+    /// Computes once what the curvature products of the inner steps share.
+    pub fn prepare_curvature(&mut self, programs: &Programs, thread: usize, phases: usize) {
         let program = &programs.policy_curvature;
+        self.piece_out.resize(programs.layout.size(), 0.0);
         self.curvature.resize_with(phases, Vec::new);
         for phase in 0..phases {
             let kept = &mut self.curvature[phase];

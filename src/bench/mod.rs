@@ -1,0 +1,64 @@
+//! Room `bench`: how long a meta-step takes, on workloads that other frameworks are measured on too.
+//!
+//! A step is everything between two meta-batches: every task's meta-gradient, their mean, and the outer update, in the
+//! very programs, threads and sums that `mamlx run` uses. The data lie in memory already.
+//!
+//! | file | what |
+//! |---|---|
+//! | `workload` | the table of workloads, and how many operations each takes |
+//! | `supervised` | meta-steps of regression and classification |
+//! | `policy` | gradients and curvature products of trust-region meta-reinforcement learning |
+//! | `arrays` | synthetic data, or another framework's from a file |
+//! | `stopwatch` | repeated timing, memory of the process |
+//! | `peak` | what this machine's matrix product reaches |
+
+mod arrays;
+pub mod peak;
+mod policy;
+pub mod stopwatch;
+mod supervised;
+pub mod workload;
+
+pub use arrays::Arrays;
+pub use workload::{WORKLOADS, Workload};
+
+use crate::error::Result;
+use crate::record::weights::Tensor;
+
+/// A workload, ready to be repeated.
+pub trait Work {
+    /// One step, from the state that the last one left.
+    fn step(&mut self) -> Result<()>;
+    /// What the step computes before any update, as named tensors: the mean meta-gradient over the tasks, or the product.
+    fn answer(&mut self) -> Result<Vec<Tensor>>;
+    /// Bytes of working memory that one thread holds for the task it is at.
+    fn bytes_per_task(&self) -> usize;
+}
+
+impl Workload {
+    /// Builds and lowers the programs, and brings the data: the given ones, or synthetic ones where there are none.
+    ///
+    /// Errors: [`crate::error::Error::Input`] when given data lack a tensor or have another shape.
+    pub fn prepare(&self, threads: usize, data: Option<&Arrays>) -> Result<Box<dyn Work>> {
+        let synthetic = Arrays::default();
+        let data = data.unwrap_or(&synthetic);
+        match &self.kind {
+            workload::Kind::Supervised(sizes) => {
+                Ok(Box::new(supervised::Supervised::new(sizes, threads, data)?))
+            }
+            workload::Kind::Policy { sizes, quantity } => {
+                Ok(Box::new(policy::PolicyWork::new(sizes, *quantity, threads, data)?))
+            }
+        }
+    }
+}
+
+/// One tensor for every part of a flat vector.
+fn named(parts: &crate::nn::Layout, flat: &[f32]) -> Vec<Tensor> {
+    let tensor = |(name, shape, range): (String, crate::graph::Shape, std::ops::Range<usize>)| Tensor {
+        name,
+        shape: shape.to_vec(),
+        values: flat[range].to_vec(),
+    };
+    parts.parts().into_iter().map(tensor).collect()
+}

@@ -1,0 +1,131 @@
+//! The outer step of trust-region meta-reinforcement learning without its trajectories (paper, Algorithm 3).
+
+use super::arrays::{Arrays, Like};
+use super::workload::{Policy as Sizes, Quantity};
+use super::{Work, named};
+use crate::error::Result;
+use crate::nn::mlp::Mlp;
+use crate::nn::{Activation, Policy};
+use crate::record::weights::Tensor;
+use crate::run::reduce::sum_rows;
+use crate::run::rl::programs::{Programs, rows_of};
+use crate::run::rl::steps::Steps;
+use crate::run::rl::task::TaskWork;
+use crate::run::rollout::Batch;
+use crate::run::trust_region::conjugate_gradient;
+use crate::run::workers::Workers;
+
+/// Iterations of conjugate gradient, and what is added to the diagonal (protocol A.4).
+const ITERATIONS: usize = 10;
+const DAMPING: f64 = 0.01;
+
+pub struct PolicyWork {
+    workers: Workers<()>,
+    programs: Programs,
+    quantity: Quantity,
+    theta: Vec<f32>,
+    vector: Vec<f32>,
+    rate: f32,
+    batch: Vec<TaskWork>,
+    result: Vec<f32>,
+}
+
+impl PolicyWork {
+    pub fn new(sizes: &Sizes, quantity: Quantity, threads: usize, data: &Arrays) -> Result<PolicyWork> {
+        let Sizes { tasks, steps, observation, action, hidden, rate } = *sizes;
+        let mlp = Mlp::new(observation, &[hidden, hidden], action, Activation::Tanh);
+        let policy = Policy { mlp, init_std: 1.0, min_std: 1e-6 };
+        let programs = Programs::new(policy, rows_of(steps), &[], false, threads);
+        let mut batch: Vec<TaskWork> = (0..tasks).map(|_| TaskWork::default()).collect();
+        for phase in ["before", "after"] {
+            let rows = |what: &str, width: usize| {
+                data.rows(&format!("{phase}_{what}"), tasks, steps * width, Like::Normal)
+            };
+            let observations = rows("observation", observation)?;
+            let (actions, advantages) = (rows("action", action)?, rows("advantage", 1)?);
+            let rows = observations.into_iter().zip(actions).zip(advantages);
+            for (work, ((observations, actions), advantages)) in batch.iter_mut().zip(rows) {
+                let mut trajectories = Batch::new(1, steps, observation, action);
+                trajectories.lengths.fill(steps);
+                trajectories.weights.fill(1.0);
+                (trajectories.observations, trajectories.actions) = (observations, actions);
+                let mut filled = Steps::default();
+                filled.fill(&trajectories, &advantages, programs.rows);
+                work.steps.push(filled);
+            }
+        }
+        let size = programs.layout.size();
+        let vector = data.rows("vector", 1, size, Like::Normal)?.remove(0);
+        let theta = data.parameters(&programs.layout)?;
+        let workers = Workers::new(vec![(); threads])?;
+        Ok(PolicyWork { workers, programs, quantity, theta, vector, rate, batch, result: vec![0.0; size] })
+    }
+
+    /// Everything that does not depend on a vector: the inner step, and what its curvature and the Fisher matrix keep.
+    fn begin(&mut self) -> Result<()> {
+        let (programs, theta, rate) = (&self.programs, &self.theta, self.rate);
+        let gradient = self.quantity == Quantity::Gradient;
+        self.workers.each(&mut self.batch, |thread, _, _, work| {
+            work.thetas.truncate(0);
+            work.thetas.push(theta.clone());
+            let adapted = work.adapt(programs, thread, 0, theta, rate);
+            work.thetas.push(adapted);
+            if gradient {
+                work.remember_policy(programs, thread);
+                work.outer_gradient(programs, thread, rate, true);
+            } else {
+                work.prepare_curvature(programs, thread, 1);
+                work.prepare_fisher(programs, thread);
+            }
+            Ok(())
+        })
+    }
+}
+
+impl Work for PolicyWork {
+    fn step(&mut self) -> Result<()> {
+        self.begin()?;
+        let size = self.theta.len();
+        let PolicyWork { workers, programs, batch, rate, vector, .. } = self;
+        let mut product = |vector: &[f32]| {
+            workers.each(batch, |thread, _, _, work| {
+                work.curvature_product(programs, thread, vector, *rate, true);
+                Ok(())
+            })?;
+            mean(batch, size)
+        };
+        self.result = match self.quantity {
+            Quantity::Gradient => mean(batch, size)?,
+            Quantity::Fisher => product(vector)?,
+            Quantity::ConjugateGradient => {
+                let solution = conjugate_gradient(product, vector, ITERATIONS, DAMPING)?;
+                solution.x.iter().map(|x| *x as f32).collect()
+            }
+        };
+        Ok(())
+    }
+
+    fn answer(&mut self) -> Result<Vec<Tensor>> {
+        self.step()?;
+        Ok(named(&self.programs.layout, &self.result))
+    }
+
+    fn bytes_per_task(&self) -> usize {
+        let Programs { policy_curvature, fisher, surrogate_gradient, rows, .. } = &self.programs;
+        let pieces = self.batch[0].steps[0].pieces();
+        let kept = policy_curvature.program.kept_bytes()
+            + match self.quantity {
+                Quantity::Gradient => 0,
+                Quantity::Fisher | Quantity::ConjugateGradient => fisher.program.kept_bytes(),
+            };
+        debug_assert!(*rows > 0);
+        pieces * kept + surrogate_gradient.program.scratch_bytes()
+    }
+}
+
+fn mean(batch: &[TaskWork], size: usize) -> Result<Vec<f32>> {
+    let mut sum = vec![0.0; size];
+    sum_rows(batch, &mut sum);
+    sum.iter_mut().for_each(|x| *x /= batch.len() as f32);
+    Ok(sum)
+}

@@ -1,0 +1,141 @@
+//! Meta-steps of regression and classification (paper, Algorithm 2).
+
+use super::arrays::{Arrays, Like};
+use super::workload::{Model, Supervised as Sizes};
+use super::{Work, named};
+use crate::error::Result;
+use crate::lower::lower;
+use crate::meta::supervised::Learner;
+use crate::nn::block::Block;
+use crate::nn::conv::{Conv, Padding, Pool};
+use crate::nn::norm::BatchNorm;
+use crate::nn::{Activation, BatchMode, Layout, Network};
+use crate::record::weights::Tensor;
+use crate::run::optimizer::GradientOptimizer;
+use crate::run::reduce::sum_rows;
+use crate::run::workers::{Shared, Workers};
+use crate::spec::{Loss, Optimizer, Order, Reduction};
+
+pub struct Supervised {
+    workers: Workers<()>,
+    program: Shared,
+    layout: Layout,
+    optimizer: GradientOptimizer,
+    theta: Vec<f32>,
+    rate: f32,
+    batch: Vec<Task>,
+    gradient: Vec<f32>,
+}
+
+struct Task {
+    /// Support and query points with their labels, in the order of the program's ports.
+    points: [Vec<f32>; 4],
+    gradient: Vec<f32>,
+    loss: [f32; 1],
+}
+
+impl AsRef<[f32]> for Task {
+    fn as_ref(&self) -> &[f32] {
+        &self.gradient
+    }
+}
+
+impl Supervised {
+    pub fn new(sizes: &Sizes, threads: usize, data: &Arrays) -> Result<Supervised> {
+        let model = network(&sizes.model);
+        let (loss, like) = match sizes.model {
+            Model::Mlp { .. } => (Loss::SquaredError, [Like::Uniform(-5.0, 5.0); 2]),
+            Model::Conv { ways, .. } => {
+                (Loss::CrossEntropy, [Like::Uniform(0.0, 1.0), Like::OneHot(ways)])
+            }
+        };
+        let layout = model.layout();
+        let (input, outputs) = (model.input().iter().product::<usize>(), model.outputs());
+        let rows = |name: &str, points: usize, width: usize, like: Like| {
+            data.rows(name, sizes.tasks, points * width, like).map(Vec::into_iter)
+        };
+        let mut support_x = rows("support_x", sizes.support, input, like[0])?;
+        let mut support_y = rows("support_y", sizes.support, outputs, like[1])?;
+        let mut query_x = rows("query_x", sizes.query, input, like[0])?;
+        let mut query_y = rows("query_y", sizes.query, outputs, like[1])?;
+        let next = |rows: &mut std::vec::IntoIter<Vec<f32>>| rows.next().unwrap_or_default();
+        let batch = (0..sizes.tasks).map(|_| Task {
+            points: [next(&mut support_x), next(&mut support_y), next(&mut query_x), next(&mut query_y)],
+            gradient: vec![0.0; layout.size()],
+            loss: [0.0],
+        });
+        let adam = Optimizer::Adam { rate: 0.001, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, clip: None };
+        let learner = Learner { model, loss, reduction: Reduction::Mean, order: Order::Second };
+        let plan = learner.meta_gradient(&[], sizes.support, sizes.query, sizes.steps);
+        Ok(Supervised {
+            workers: Workers::new(vec![(); threads])?,
+            program: Shared::new(lower(plan), threads),
+            optimizer: GradientOptimizer::new(&adam, layout.size()).expect("Adam has a state"),
+            theta: data.parameters(&layout)?,
+            rate: sizes.rate,
+            batch: batch.collect(),
+            gradient: vec![0.0; layout.size()],
+            layout,
+        })
+    }
+
+    fn gradient(&mut self) -> Result<()> {
+        let (program, theta, rate) = (&self.program, &self.theta, [self.rate]);
+        self.workers.each(&mut self.batch, |thread, _, _, task| {
+            let [support_x, support_y, query_x, query_y] = &task.points;
+            let inputs: [&[f32]; 6] = [theta, &rate, support_x, support_y, query_x, query_y];
+            program.run(thread, &inputs, &mut [&mut task.gradient, &mut task.loss]);
+            Ok(())
+        })?;
+        sum_rows(&self.batch, &mut self.gradient);
+        let tasks = self.batch.len() as f32;
+        self.gradient.iter_mut().for_each(|g| *g /= tasks);
+        Ok(())
+    }
+}
+
+impl Work for Supervised {
+    fn step(&mut self) -> Result<()> {
+        self.gradient()?;
+        self.optimizer.step(&mut self.theta, &self.gradient)
+    }
+
+    fn answer(&mut self) -> Result<Vec<Tensor>> {
+        self.gradient()?;
+        Ok(named(&self.layout, &self.gradient))
+    }
+
+    fn bytes_per_task(&self) -> usize {
+        self.program.program.scratch_bytes()
+    }
+}
+
+fn network(model: &Model) -> Network {
+    let linear = |width: usize| Block::Linear { width, draw: None, adapted: true };
+    let (input, blocks, outputs) = match *model {
+        Model::Mlp { hidden, activation } => {
+            let mut blocks: Vec<Block> =
+                hidden.iter().flat_map(|width| [linear(*width), Block::Activation(activation)]).collect();
+            blocks.push(linear(1));
+            (vec![1], blocks, 1)
+        }
+        Model::Conv { size, channels, filters, pool, ways } => {
+            // One row of zeros all around, as the peers have it; TensorFlow's SAME differs at a stride of 2.
+            let (stride, padding) = (if pool { 1 } else { 2 }, Padding::Around(1));
+            let conv =
+                Conv { filters, kernel: 3, stride, padding, bias: true, draw: None, adapted: true };
+            let mode = BatchMode::Transductive;
+            let norm = BatchNorm { mode, scale: true, epsilon: 1e-3, adapted: true };
+            let mut module =
+                vec![Block::Conv(conv), Block::BatchNorm(norm), Block::Activation(Activation::Relu)];
+            if pool {
+                module.push(Block::MaxPool(Pool { size: 2 }));
+            }
+            let mut blocks = module.repeat(4);
+            blocks.push(if pool { Block::Flatten } else { Block::Mean });
+            blocks.push(linear(ways));
+            (vec![size, size, channels], blocks, ways)
+        }
+    };
+    Network::new(&input, &blocks, outputs).expect("a workload's blocks fit one another")
+}

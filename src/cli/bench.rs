@@ -1,0 +1,197 @@
+//! `mamlx bench`
+
+use super::{Threads, out};
+use crate::bench::stopwatch::{peak_memory, time};
+use crate::bench::{Arrays, WORKLOADS, Workload, peak};
+use crate::error::{Error, Result};
+use crate::record::Table;
+use crate::record::weights::Weights;
+use crate::spec::nearest;
+use clap::Args;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+#[derive(Args, Debug)]
+pub struct Bench {
+    /// Workloads to time [default: all].
+    workload: Vec<String>,
+    #[command(flatten)]
+    threads: Threads,
+    /// Timed repetitions of each workload; medians are over them.
+    #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    repetitions: u16,
+    /// One JSON object a line instead of the table, in the peers' format.
+    #[arg(long)]
+    json: bool,
+    /// List the workloads instead of timing them.
+    #[arg(long, conflicts_with_all = ["json", "data", "save"])]
+    list: bool,
+    /// Parameters and data of one workload from a safetensors file, instead of synthetic ones.
+    #[arg(long, value_name = "FILE")]
+    data: Option<PathBuf>,
+    /// Write what one workload computes (its mean meta-gradient, or its product) as safetensors instead of timing it.
+    #[arg(long, value_name = "FILE")]
+    save: Option<PathBuf>,
+}
+
+/// One line of `--json`: the keys that the peers' scripts print, then our own.
+#[derive(Serialize, Deserialize)]
+struct Line {
+    framework: String,
+    workload: String,
+    variant: String,
+    threads: usize,
+    ms_per_meta_step: f64,
+    ms_min: f64,
+    ms_max: f64,
+    reps: usize,
+    steps_per_rep: usize,
+    /// Seconds from the plan to the program, the building of the graph included.
+    compile_s: f64,
+    peak_rss_mb: Option<f64>,
+    /// Of this process before the workload was built.
+    idle_rss_mb: Option<f64>,
+    tasks_per_s: f64,
+    gflops: Option<f64>,
+    /// GFLOP/s of a 1024³ product on every thread at once, in the same process.
+    sgemm_gflops: f64,
+    share_of_sgemm: Option<f64>,
+    bytes_per_task: usize,
+}
+
+/// Products before the workload that find the machine's peak, and after it: a shared machine is not the same twice.
+const PEAK_TRIES: usize = 4;
+
+impl Bench {
+    pub fn call(&self) -> Result<()> {
+        if self.list {
+            let mut table = Table::new(["workload", "what"]);
+            for workload in WORKLOADS {
+                table.row([workload.name.to_string(), workload.about.to_string()]);
+            }
+            return out::print(&table.to_string());
+        }
+        let chosen = self.chosen()?;
+        if let (Some(option), false) = (self.single(), chosen.len() == 1) {
+            return Err(Error::Input(format!("{option} goes with one workload; name it")));
+        }
+        match (&chosen[..], &self.save) {
+            ([one], Some(path)) => {
+                let data = self.data.as_deref().map(Arrays::read).transpose()?;
+                let tensors = one.prepare(self.threads.count(), data.as_ref())?.answer()?;
+                let bytes = Weights { spec_hash: None, tensors }.to_bytes()?;
+                std::fs::write(path, bytes).map_err(Error::io("write", path))
+            }
+            ([one], None) if self.json => {
+                let line = serde_json::to_string(&self.measure(one)?);
+                out::print(&format!("{}\n", line.map_err(|e| Error::Run(e.to_string()))?))
+            }
+            (many, _) => self.each_alone(many),
+        }
+    }
+
+    /// The option that only makes sense for one workload, if one is given.
+    fn single(&self) -> Option<&'static str> {
+        let given = [("--data", self.data.is_some()), ("--save", self.save.is_some())];
+        given.into_iter().find(|(_, given)| *given).map(|(option, _)| option)
+    }
+
+    fn chosen(&self) -> Result<Vec<&'static Workload>> {
+        if self.workload.is_empty() {
+            return Ok(WORKLOADS.iter().collect());
+        }
+        let named = |name: &String| {
+            Workload::named(name).ok_or_else(|| {
+                let near = nearest(name, WORKLOADS.iter().map(|w| w.name));
+                let meant = near.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+                Error::Input(format!("no workload is called `{name}`{meant} (mamlx bench --list)"))
+            })
+        };
+        self.workload.iter().map(named).collect()
+    }
+
+    fn measure(&self, workload: &Workload) -> Result<Line> {
+        let megabytes = |bytes: u64| bytes as f64 / 1e6;
+        let threads = self.threads.count();
+        let idle = peak_memory();
+        let data = self.data.as_deref().map(Arrays::read).transpose()?;
+        let began = Instant::now();
+        let mut work = workload.prepare(threads, data.as_ref())?;
+        let compile_s = began.elapsed().as_secs_f64();
+        let timing = time(&mut *work, usize::from(self.repetitions))?;
+        let peak_rss = peak_memory();
+        let bytes_per_task = work.bytes_per_task();
+        drop(work);
+        let sgemm_gflops = peak::sgemm(threads, PEAK_TRIES)?;
+        let gflops = workload.flops().map(|flops| flops / timing.median / 1e6);
+        Ok(Line {
+            framework: format!("mamlx-{}", env!("CARGO_PKG_VERSION")),
+            workload: workload.name.into(),
+            variant: format!("cpu {}", crate::lower::cpu::Isa::detect()),
+            threads,
+            ms_per_meta_step: timing.median,
+            ms_min: timing.min,
+            ms_max: timing.max,
+            reps: timing.repetitions,
+            steps_per_rep: timing.steps_per_repetition,
+            compile_s,
+            peak_rss_mb: peak_rss.map(megabytes),
+            idle_rss_mb: idle.map(megabytes),
+            tasks_per_s: workload.tasks() as f64 / timing.median * 1e3,
+            gflops,
+            sgemm_gflops,
+            share_of_sgemm: gflops.map(|rate| rate / sgemm_gflops),
+            bytes_per_task,
+        })
+    }
+
+    /// Every workload in a process of its own, so that one's memory and warm caches are not another's.
+    fn each_alone(&self, workloads: &[&Workload]) -> Result<()> {
+        let program = std::env::current_exe().map_err(Error::io("find", "this program"))?;
+        let headings = ["workload", "ms", "min", "max", "tasks/s", "GFLOP/s", "of sgemm", "lowered in", "memory"];
+        let mut table = Table::new(headings);
+        for workload in workloads {
+            if !self.json {
+                eprintln!("{}: {}", workload.name, workload.about);
+            }
+            let mut command = Command::new(&program);
+            command.args(["bench", workload.name, "--json"]).stderr(Stdio::inherit());
+            command.args(["--threads", &self.threads.count().to_string()]);
+            command.args(["--repetitions", &self.repetitions.to_string()]);
+            if let Some(data) = &self.data {
+                command.arg("--data").arg(data);
+            }
+            let done = command.output().map_err(Error::io("start", &program))?;
+            if !done.status.success() {
+                return Err(Error::Run(format!("{}: the measuring process ended with {}", workload.name, done.status)));
+            }
+            let text = String::from_utf8_lossy(&done.stdout);
+            if self.json {
+                out::print(&text)?;
+                continue;
+            }
+            let line: Line = serde_json::from_str(&text).map_err(|e| Error::Run(e.to_string()))?;
+            table.row(line.cells());
+        }
+        if self.json { Ok(()) } else { out::print(&table.to_string()) }
+    }
+}
+
+impl Line {
+    fn cells(&self) -> [String; 9] {
+        let above = self.peak_rss_mb.zip(self.idle_rss_mb).map(|(peak, idle)| peak - idle);
+        [
+            self.workload.clone(),
+            format!("{:.3}", self.ms_per_meta_step),
+            format!("{:.3}", self.ms_min),
+            format!("{:.3}", self.ms_max),
+            format!("{:.0}", self.tasks_per_s),
+            self.gflops.map_or(String::new(), |rate| format!("{rate:.1}")),
+            self.share_of_sgemm.map_or(String::new(), |share| format!("{:.0} %", 100.0 * share)),
+            format!("{:.3} s", self.compile_s),
+            above.map_or(String::new(), |megabytes| format!("{megabytes:.1} MB")),
+        ]
+    }
+}
