@@ -24,6 +24,7 @@ pub use workload::{WORKLOADS, Workload};
 
 use crate::error::Result;
 use crate::record::weights::Tensor;
+use std::time::Duration;
 
 /// A workload, ready to be repeated.
 pub trait Work {
@@ -31,6 +32,8 @@ pub trait Work {
     fn step(&mut self) -> Result<()>;
     /// What the step computes before any update, as named tensors: the mean meta-gradient over the tasks, or the product.
     fn answer(&mut self) -> Result<Vec<Tensor>>;
+    /// One task on this thread, kernel by kernel: what each does and how long it took.
+    fn profile(&mut self) -> Vec<(String, Duration)>;
     /// Bytes of working memory that one thread holds for the task it is at.
     fn bytes_per_task(&self) -> usize;
 }

@@ -13,7 +13,8 @@ use crate::run::rl::steps::Steps;
 use crate::run::rl::task::TaskWork;
 use crate::run::rollout::Batch;
 use crate::run::trust_region::conjugate_gradient;
-use crate::run::workers::Workers;
+use crate::run::workers::{Shared, Workers};
+use std::time::Duration;
 
 /// Iterations of conjugate gradient, and what is added to the diagonal (protocol A.4).
 const ITERATIONS: usize = 10;
@@ -110,15 +111,29 @@ impl Work for PolicyWork {
         Ok(named(&self.programs.layout, &self.result))
     }
 
+    fn profile(&mut self) -> Vec<(String, Duration)> {
+        let Programs { policy_gradient, policy_curvature, surrogate_gradient, fisher, .. } = &self.programs;
+        let of = |shared: &Shared| {
+            let program = &shared.program;
+            let mut outputs: Vec<Vec<f32>> = program.outputs().iter().map(|p| vec![0.0; p.size()]).collect();
+            let mut into: Vec<&mut [f32]> = outputs.iter_mut().map(|o| &mut o[..]).collect();
+            let given: Vec<Vec<f32>> = program.inputs().iter().map(|p| vec![0.1; p.size()]).collect();
+            let given: Vec<&[f32]> = given.iter().map(|i| &i[..]).collect();
+            let times = program.profile(&mut shared.scratch(0), &given, &mut into);
+            let named = |(kernel, time)| (format!("{}: {kernel}", program.name()), time);
+            times.into_iter().map(named).collect::<Vec<_>>()
+        };
+        [policy_gradient, policy_curvature, surrogate_gradient, fisher].into_iter().flat_map(of).collect()
+    }
+
     fn bytes_per_task(&self) -> usize {
-        let Programs { policy_curvature, fisher, surrogate_gradient, rows, .. } = &self.programs;
+        let Programs { policy_curvature, fisher, surrogate_gradient, .. } = &self.programs;
         let pieces = self.batch[0].steps[0].pieces();
         let kept = policy_curvature.program.kept_bytes()
             + match self.quantity {
                 Quantity::Gradient => 0,
                 Quantity::Fisher | Quantity::ConjugateGradient => fisher.program.kept_bytes(),
             };
-        debug_assert!(*rows > 0);
         pieces * kept + surrogate_gradient.program.scratch_bytes()
     }
 }

@@ -15,6 +15,7 @@ use crate::run::optimizer::GradientOptimizer;
 use crate::run::reduce::sum_rows;
 use crate::run::workers::{Shared, Workers};
 use crate::spec::{Loss, Optimizer, Order, Reduction};
+use std::time::Duration;
 
 pub struct Supervised {
     workers: Workers<()>,
@@ -103,6 +104,14 @@ impl Work for Supervised {
     fn answer(&mut self) -> Result<Vec<Tensor>> {
         self.gradient()?;
         Ok(named(&self.layout, &self.gradient))
+    }
+
+    fn profile(&mut self) -> Vec<(String, Duration)> {
+        let (theta, rate, task) = (&self.theta, [self.rate], &mut self.batch[0]);
+        let [support_x, support_y, query_x, query_y] = &task.points;
+        let inputs: [&[f32]; 6] = [theta, &rate, support_x, support_y, query_x, query_y];
+        let outputs: &mut [&mut [f32]] = &mut [&mut task.gradient, &mut task.loss];
+        self.program.program.profile(&mut self.program.scratch(0), &inputs, outputs)
     }
 
     fn bytes_per_task(&self) -> usize {

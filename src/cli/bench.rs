@@ -31,6 +31,9 @@ pub struct Bench {
     /// Parameters and data of one workload from a safetensors file, instead of synthetic ones.
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
+    /// Show where one workload's time goes: this many kernels of one task, the slowest first, on one thread.
+    #[arg(long, value_name = "N", conflicts_with_all = ["json", "save", "list"])]
+    kernels: Option<usize>,
     /// Write what one workload computes (its mean meta-gradient, or its product) as safetensors instead of timing it.
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
@@ -84,6 +87,7 @@ impl Bench {
                 let bytes = Weights { spec_hash: None, tensors }.to_bytes()?;
                 std::fs::write(path, bytes).map_err(Error::io("write", path))
             }
+            ([one], None) if self.kernels.is_some() => self.slowest(one, self.kernels.unwrap_or(0)),
             ([one], None) if self.json => {
                 let line = serde_json::to_string(&self.measure(one)?);
                 out::print(&format!("{}\n", line.map_err(|e| Error::Run(e.to_string()))?))
@@ -94,7 +98,11 @@ impl Bench {
 
     /// The option that only makes sense for one workload, if one is given.
     fn single(&self) -> Option<&'static str> {
-        let given = [("--data", self.data.is_some()), ("--save", self.save.is_some())];
+        let given = [
+            ("--data", self.data.is_some()),
+            ("--save", self.save.is_some()),
+            ("--kernels", self.kernels.is_some()),
+        ];
         given.into_iter().find(|(_, given)| *given).map(|(option, _)| option)
     }
 
@@ -110,6 +118,20 @@ impl Bench {
             })
         };
         self.workload.iter().map(named).collect()
+    }
+
+    fn slowest(&self, workload: &Workload, count: usize) -> Result<()> {
+        let data = self.data.as_deref().map(Arrays::read).transpose()?;
+        let mut times = workload.prepare(1, data.as_ref())?.profile();
+        let total: f64 = times.iter().map(|(_, time)| time.as_secs_f64()).sum();
+        let kernels = times.len();
+        times.sort_by_key(|(_, time)| std::cmp::Reverse(*time));
+        let mut text = format!("{kernels} kernels, {:.3} ms\n", 1e3 * total);
+        for (kernel, time) in times.iter().take(count) {
+            let ms = 1e3 * time.as_secs_f64();
+            text += &format!("{ms:9.3} ms {:5.1} %  {kernel}\n", ms / 10.0 / total);
+        }
+        out::print(&text)
     }
 
     fn measure(&self, workload: &Workload) -> Result<Line> {

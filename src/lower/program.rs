@@ -2,9 +2,11 @@
 
 use super::cpu::{Bases, Isa, Kernel};
 use crate::graph::{Port, Shape};
+use memmap2::MmapMut;
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::fmt::Write;
 use std::ptr::NonNull;
+use std::time::{Duration, Instant};
 
 /// One tensor of a port.
 pub type PartInfo = (String, Shape);
@@ -103,6 +105,32 @@ impl Program {
         self.stage(1, scratch, kept.floats.pointer(), inputs, outputs);
     }
 
+    /// As [`run`](Program::run), and says how long each kernel took, in the order of [`describe`](Program::describe).
+    ///
+    /// # Panics
+    /// As [`run`](Program::run).
+    pub fn profile(
+        &self,
+        scratch: &mut Scratch,
+        inputs: &[&[f32]],
+        outputs: &mut [&mut [f32]],
+    ) -> Vec<(String, Duration)> {
+        self.run(scratch, inputs, outputs);
+        let mut times = Vec::new();
+        let kept = scratch.kept.floats.pointer();
+        scratch.bases.extend([scratch.arena.pointer(), kept]);
+        scratch.bases.extend(inputs.iter().map(|data| data.as_ptr().cast_mut()));
+        scratch.bases.extend(outputs.iter_mut().map(|data| data.as_mut_ptr()));
+        for kernel in self.stages.iter().flatten() {
+            let began = Instant::now();
+            // SAFETY: as in `stage`; the run above checked ports and scratch.
+            unsafe { kernel.run(self.isa, &Bases(&scratch.bases)) };
+            times.push((kernel.to_string(), began.elapsed()));
+        }
+        scratch.bases.clear();
+        times
+    }
+
     fn check(&self, scratch: &Scratch, inputs: &[&[f32]], all: bool) {
         assert_eq!(scratch.arena.len, self.scratch_floats, "this scratch was made by another program");
         assert_eq!(inputs.len(), self.inputs.len(), "input ports of {}", self.name);
@@ -197,11 +225,16 @@ pub struct Kept {
 
 /// Cache lines, and the widest vectors there are, have 64 bytes.
 const ALIGNMENT: usize = 64;
+/// From this size on memory comes from the system in large pages where it has them: a pass over a big tensor then waits
+/// less for the translation of addresses, and the processor's prefetcher is not stopped every 4 KiB.
+const LARGE: usize = 2 << 20;
 
 /// Owned, zeroed, 64-byte aligned floats.
 struct Floats {
     start: NonNull<f32>,
     len: usize,
+    /// Where the floats are pages of the system rather than of the allocator.
+    pages: Option<MmapMut>,
 }
 
 // SAFETY: plain owned memory.
@@ -212,15 +245,31 @@ unsafe impl Sync for Floats {}
 impl Floats {
     fn zeroed(len: usize) -> Floats {
         if len == 0 {
-            return Floats { start: NonNull::dangling(), len };
+            return Floats { start: NonNull::dangling(), len, pages: None };
+        }
+        if let Some(floats) = Floats::in_pages(len) {
+            return floats;
         }
         let layout = Floats::layout(len);
         // SAFETY: the layout is not empty.
         let start = unsafe { alloc_zeroed(layout) };
         match NonNull::new(start.cast()) {
-            Some(start) => Floats { start, len },
+            Some(start) => Floats { start, len, pages: None },
             None => handle_alloc_error(layout),
         }
+    }
+
+    /// Fresh pages, which the system hands out zeroed; none for little memory, or where it refuses.
+    fn in_pages(len: usize) -> Option<Floats> {
+        if 4 * len < LARGE {
+            return None;
+        }
+        let mut pages = MmapMut::map_anon(4 * len).ok()?;
+        // Only a wish: without large pages everything works as well, and slower.
+        #[cfg(target_os = "linux")]
+        let _ = pages.advise(memmap2::Advice::HugePage);
+        let start = NonNull::new(pages.as_mut_ptr())?.cast();
+        Some(Floats { start, len, pages: Some(pages) })
     }
 
     fn layout(len: usize) -> Layout {
@@ -234,7 +283,7 @@ impl Floats {
 
 impl Drop for Floats {
     fn drop(&mut self) {
-        if self.len > 0 {
+        if self.len > 0 && self.pages.is_none() {
             // SAFETY: allocated in `zeroed` with this layout.
             unsafe { dealloc(self.start.as_ptr().cast(), Floats::layout(self.len)) };
         }
