@@ -9,6 +9,7 @@ mod passes;
 mod random_plans;
 mod rows;
 mod speed;
+mod streams;
 
 use mamlx::graph::Plan;
 use mamlx::graph::eval::evaluate;

@@ -51,11 +51,12 @@ fn value(network: &Network, theta: &[f64], x: &[f64], n: usize, pass: &Pass<'_, 
     evaluate(&Plan::new("value", tape, inputs, vec![output]), &[theta, x]).remove(0)
 }
 
-/// The definition, straight from TensorFlow's documentation of SAME and VALID, one output at a time.
+/// The definition, straight from TensorFlow's documentation of SAME and VALID and PyTorch's of padding, one output at a time.
 fn convolved(x: &[f64], w: &[f64], b: &[f64], [h, c, f]: [usize; 3], conv: &Conv) -> Vec<f64> {
     let (k, s) = (conv.kernel, conv.stride);
     let (out, before) = match conv.padding {
         Padding::Valid => ((h - k) / s + 1, 0),
+        Padding::Around(rows) => ((h + 2 * rows - k) / s + 1, rows as i64),
         Padding::Same => {
             let out = h.div_ceil(s);
             (out, (((out - 1) * s + k) as i64 - h as i64).max(0) / 2)
@@ -88,6 +89,8 @@ fn convolutions_are_their_definition() {
         (4, 1, 1, 1, 3, Padding::Same),
         (5, 2, 3, 3, 1, Padding::Valid),
         (6, 3, 2, 3, 2, Padding::Valid),
+        (6, 2, 2, 3, 2, Padding::Around(1)),
+        (5, 1, 2, 3, 1, Padding::Around(2)),
     ] {
         let block = conv(f, kernel, stride, padding);
         let Block::Conv(spelt) = block else { unreachable!("it is a convolution") };

@@ -4,6 +4,7 @@ mod data;
 mod durability;
 mod explain;
 mod faults;
+mod golden;
 mod graph;
 mod libraries;
 mod lower;

@@ -20,6 +20,7 @@ mod supervised;
 pub mod workload;
 
 pub use arrays::Arrays;
+pub use supervised::learner;
 pub use workload::{WORKLOADS, Workload};
 
 use crate::error::Result;

@@ -43,12 +43,11 @@ impl AsRef<[f32]> for Task {
 
 impl Supervised {
     pub fn new(sizes: &Sizes, threads: usize, data: &Arrays) -> Result<Supervised> {
-        let model = network(&sizes.model);
-        let (loss, like) = match sizes.model {
-            Model::Mlp { .. } => (Loss::SquaredError, [Like::Uniform(-5.0, 5.0); 2]),
-            Model::Conv { ways, .. } => {
-                (Loss::CrossEntropy, [Like::Uniform(0.0, 1.0), Like::OneHot(ways)])
-            }
+        let learner = learner(sizes);
+        let model = &learner.model;
+        let like = match sizes.model {
+            Model::Mlp { .. } => [Like::Uniform(-5.0, 5.0); 2],
+            Model::Conv { ways, .. } => [Like::Uniform(0.0, 1.0), Like::OneHot(ways)],
         };
         let layout = model.layout();
         let (input, outputs) = (model.input().iter().product::<usize>(), model.outputs());
@@ -66,7 +65,6 @@ impl Supervised {
             loss: [0.0],
         });
         let adam = Optimizer::Adam { rate: 0.001, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, clip: None };
-        let learner = Learner { model, loss, reduction: Reduction::Mean, order: Order::Second };
         let plan = learner.meta_gradient(&[], sizes.support, sizes.query, sizes.steps);
         Ok(Supervised {
             workers: Workers::new(vec![(); threads])?,
@@ -119,6 +117,15 @@ impl Work for Supervised {
     }
 }
 
+/// What the plans of a workload are made from.
+pub fn learner(sizes: &Sizes) -> Learner {
+    let loss = match sizes.model {
+        Model::Mlp { .. } => Loss::SquaredError,
+        Model::Conv { .. } => Loss::CrossEntropy,
+    };
+    Learner { model: network(&sizes.model), loss, reduction: Reduction::Mean, order: Order::Second }
+}
+
 fn network(model: &Model) -> Network {
     let linear = |width: usize| Block::Linear { width, draw: None, adapted: true };
     let (input, blocks, outputs) = match *model {
@@ -131,8 +138,7 @@ fn network(model: &Model) -> Network {
         Model::Conv { size, channels, filters, pool, ways } => {
             // One row of zeros all around, as the peers have it; TensorFlow's SAME differs at a stride of 2.
             let (stride, padding) = (if pool { 1 } else { 2 }, Padding::Around(1));
-            let conv =
-                Conv { filters, kernel: 3, stride, padding, bias: true, draw: None, adapted: true };
+            let conv = Conv { filters, kernel: 3, stride, padding, bias: true, draw: None, adapted: true };
             let mode = BatchMode::Transductive;
             let norm = BatchNorm { mode, scale: true, epsilon: 1e-3, adapted: true };
             let mut module =

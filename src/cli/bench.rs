@@ -11,7 +11,7 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 #[derive(Args, Debug)]
 pub struct Bench {
@@ -66,6 +66,9 @@ struct Line {
 
 /// Products before the workload that find the machine's peak, and after it: a shared machine is not the same twice.
 const PEAK_TRIES: usize = 4;
+
+/// A task is profiled again and again for so long, and the mean is shown.
+const PROFILE: Duration = Duration::from_millis(500);
 
 impl Bench {
     pub fn call(&self) -> Result<()> {
@@ -122,14 +125,20 @@ impl Bench {
 
     fn slowest(&self, workload: &Workload, count: usize) -> Result<()> {
         let data = self.data.as_deref().map(Arrays::read).transpose()?;
-        let mut times = workload.prepare(1, data.as_ref())?.profile();
+        let mut work = workload.prepare(1, data.as_ref())?;
+        let (began, mut rounds, mut times) = (Instant::now(), 1, work.profile());
+        while began.elapsed() < PROFILE {
+            rounds += 1;
+            work.profile().into_iter().zip(&mut times).for_each(|((_, more), (_, time))| *time += more);
+        }
+        times.iter_mut().for_each(|(_, time)| *time /= rounds);
         let total: f64 = times.iter().map(|(_, time)| time.as_secs_f64()).sum();
         let kernels = times.len();
         times.sort_by_key(|(_, time)| std::cmp::Reverse(*time));
         let mut text = format!("{kernels} kernels, {:.3} ms\n", 1e3 * total);
         for (kernel, time) in times.iter().take(count) {
             let ms = 1e3 * time.as_secs_f64();
-            text += &format!("{ms:9.3} ms {:5.1} %  {kernel}\n", ms / 10.0 / total);
+            text += &format!("{ms:9.4} ms {:5.1} %  {kernel}\n", ms / 10.0 / total);
         }
         out::print(&text)
     }
@@ -172,7 +181,8 @@ impl Bench {
     /// Every workload in a process of its own, so that one's memory and warm caches are not another's.
     fn each_alone(&self, workloads: &[&Workload]) -> Result<()> {
         let program = std::env::current_exe().map_err(Error::io("find", "this program"))?;
-        let headings = ["workload", "ms", "min", "max", "tasks/s", "GFLOP/s", "of sgemm", "lowered in", "memory"];
+        let headings =
+            ["workload", "ms", "min", "max", "tasks/s", "GFLOP/s", "of sgemm", "lowered in", "memory"];
         let mut table = Table::new(headings);
         for workload in workloads {
             if !self.json {
@@ -187,7 +197,10 @@ impl Bench {
             }
             let done = command.output().map_err(Error::io("start", &program))?;
             if !done.status.success() {
-                return Err(Error::Run(format!("{}: the measuring process ended with {}", workload.name, done.status)));
+                return Err(Error::Run(format!(
+                    "{}: the measuring process ended with {}",
+                    workload.name, done.status
+                )));
             }
             let text = String::from_utf8_lossy(&done.stdout);
             if self.json {

@@ -35,7 +35,7 @@ pub enum Op {
     Select,
     /// Sum over the axes in the bit mask; they stay with length 1.
     Sum(u8),
-    /// Maximum over one axis, which stays with length 1.
+    /// Maximum over the axes in the bit mask; they stay with length 1.
     MaxReduce(u8),
     /// Same elements in row-major order under another shape.
     Reshape(Shape),
@@ -89,11 +89,11 @@ impl fmt::Display for Op {
         match self {
             Op::Input(port) => write!(f, "{name} #{port}"),
             Op::Constant(bits) => write!(f, "{name} {:?}", f64::from_bits(*bits)),
-            Op::Sum(mask) => {
-                let axes: Vec<_> = (0..8).filter(|i| mask >> i & 1 == 1).collect();
+            Op::Sum(mask) | Op::MaxReduce(mask) => {
+                let axes: Vec<_> = ops::reduce::axes(*mask).collect();
                 write!(f, "{name} {axes:?}")
             }
-            Op::MaxReduce(axis) | Op::Concat(axis) => write!(f, "{name} axis {axis}"),
+            Op::Concat(axis) => write!(f, "{name} axis {axis}"),
             Op::Permute(order) => write!(f, "{name} {order:?}"),
             Op::Slice { start, end } => write!(f, "{name} {start:?}..{end:?}"),
             Op::Pad { before, after } => write!(f, "{name} {before:?} {after:?}"),

@@ -186,14 +186,15 @@ impl<'t> Var<'t> {
         self.sum_all() * (1.0 / self.shape.size() as f64)
     }
 
-    /// Maximum over one axis, which stays with length 1.
-    pub fn max_keep(self, axis: usize) -> Var<'t> {
-        self.unary(Op::MaxReduce(axis as u8))
+    /// Maximum over the axes, which stay with length 1.
+    pub fn max_keep(self, axes: &[usize]) -> Var<'t> {
+        let mask = axes.iter().fold(0u8, |mask, axis| mask | 1 << axis);
+        if mask == 0 { self } else { self.unary(Op::MaxReduce(mask)) }
     }
 
     /// log Σ exp over one axis, which stays with length 1; the maximum is subtracted first.
     pub fn log_sum_exp_keep(self, axis: usize) -> Var<'t> {
-        let top = self.max_keep(axis).stop_gradient();
+        let top = self.max_keep(&[axis]).stop_gradient();
         (self - top).exp().sum_keep(&[axis]).log() + top
     }
 

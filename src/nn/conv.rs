@@ -106,7 +106,6 @@ impl Pool {
         Ok(vec![height / size, width / size, channels])
     }
 
-    /// First down, then across the image: the maximum of maxima.
     pub(super) fn forward<'t>(&self, lead: usize, x: Var<'t>) -> Var<'t> {
         let (size, axis) = (self.size, lead + 1);
         let (down, across) = (x.shape[axis] / size, x.shape[axis + 1] / size);
@@ -116,7 +115,7 @@ impl Pool {
         };
         let whole = whole(whole(x, axis, down * size), axis + 1, across * size);
         let squares = whole.reshape(&[points, down, size, across, size, channels]);
-        let y = squares.max_keep(2).max_keep(4);
+        let y = squares.max_keep(&[2, 4]);
         y.reshape(&[&x.shape[..axis], &[down, across, channels]].concat())
     }
 }

@@ -55,9 +55,9 @@ fn edges_are_those_of_the_oracle() {
             check(isa, op, &[left.clone(), right.clone()]);
         }
         check(isa, Select, &[left.clone(), right.clone(), left.iter().rev().copied().collect()]);
-        check(isa, MaxReduce(0), &[vec![1.0, f32::NAN, 3.0]]);
-        check(isa, MaxReduce(0), &[vec![f32::NAN, 2.0, 3.0]]);
-        check(isa, MaxReduce(0), &[EDGES[..6].to_vec()]);
+        check(isa, MaxReduce(1), &[vec![1.0, f32::NAN, 3.0]]);
+        check(isa, MaxReduce(1), &[vec![f32::NAN, 2.0, 3.0]]);
+        check(isa, MaxReduce(1), &[EDGES[..6].to_vec()]);
     }
 }
 

@@ -102,7 +102,7 @@ fn step<'t>(rng: &mut ChaCha8Rng, vars: &[Var<'t>]) -> Option<Var<'t>> {
         }
         16 | 17 if rank > 0 => x.sum_keep(&[axis]) * (1.0 / x.shape[axis] as f64),
         18 if rank > 0 => x.sum(&(0..rank).filter(|_| rng.random()).collect::<Vec<_>>()) * 0.1,
-        19 if rank > 0 => x.max_keep(axis),
+        19 if rank > 0 => x.max_keep(&[axis]),
         20 => {
             let n = x.shape.size();
             let divisor = [2, 3, 4, 6].into_iter().find(|d| n % d == 0)?;

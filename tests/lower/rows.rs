@@ -26,7 +26,7 @@ fn every_row_computes_its_samples() {
 #[test]
 fn rows_work_on_tensors_larger_than_a_tile() {
     // 50 x 70 is several tiles with a tail, and wider than any register.
-    for op in [Op::Exp, Op::Tanh, Op::Relu, Op::Sum(0b01), Op::Sum(0b10), Op::Sum(0b11), Op::MaxReduce(0)] {
+    for op in [Op::Exp, Op::Tanh, Op::Relu, Op::Sum(0b01), Op::Sum(0b10), Op::Sum(0b11), Op::MaxReduce(1)] {
         let build = || {
             let tape = Tape::new();
             let (input, output) = {

@@ -8,7 +8,7 @@ mod indexing;
 mod leaf;
 mod matmul;
 mod movement;
-mod reduce;
+pub mod reduce;
 mod windows;
 
 use super::eval::Value;

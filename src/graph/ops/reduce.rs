@@ -10,10 +10,7 @@ pub static SUM: Row = Row {
     shape: |op, shapes| {
         let [a] = expect::<1>(shapes)?;
         let Op::Sum(mask) = op else { return Err("not a sum".into()) };
-        if *mask == 0 || usize::from(*mask) >> a.len() != 0 {
-            return Err(format!("axes {mask:#b} of a tensor with {} axes", a.len()));
-        }
-        Ok((0..a.len()).filter(|i| mask >> i & 1 == 1).fold(a, |s, axis| s.with(axis, 1)))
+        without(a, *mask)
     },
     eval: |_, shape, args| {
         let (a, strides) = (args[0], shape.strides());
@@ -35,15 +32,14 @@ pub static SUM: Row = Row {
 
 pub static MAX_REDUCE: Row = Row {
     name: "max_reduce",
-    formula: "largest a over one axis, which stays with length 1",
+    formula: "largest a over the axes, which stay with length 1",
     adjoint: "g to the largest element, shared equally among ties",
     shape: |op, shapes| {
         let [a] = expect::<1>(shapes)?;
-        match op {
-            Op::MaxReduce(axis) if usize::from(*axis) < a.len() && a[usize::from(*axis)] > 0 => {
-                Ok(a.with(usize::from(*axis), 1))
-            }
-            _ => Err("takes one axis of length at least 1".into()),
+        let Op::MaxReduce(mask) = op else { return Err("not a maximum".into()) };
+        match axes(*mask).any(|axis| axis < a.len() && a[axis] == 0) {
+            true => Err("the maximum of no elements".into()),
+            false => without(a, *mask),
         }
     },
     eval: |_, shape, args| {
@@ -59,18 +55,37 @@ pub static MAX_REDUCE: Row = Row {
     },
     derivative: |p| {
         let a = p.inputs[0];
-        let Op::MaxReduce(axis) = p.op else { return vec![None] };
+        let Op::MaxReduce(mask) = p.op else { return vec![None] };
         let ones = a.tape.full(1.0, a.shape);
         let zeros = a.tape.full(0.0, a.shape);
         // The largest elements are those that are not smaller than the result. Equal shares are a convex combination of
         // the gradients that the maximum has on the sides of a tie, hence a subgradient; the shares are constants, so
         // that second derivatives are those of the sides as well.
         let largest = a.less_than(p.output.broadcast(a.shape)).select(zeros, ones);
-        let share = (p.adjoint / largest.sum_keep(&[usize::from(axis)])).broadcast(a.shape);
+        let share = (p.adjoint / largest.sum_keep(&axes(mask).collect::<Vec<_>>())).broadcast(a.shape);
         vec![Some(largest.select(share, zeros))]
     },
-    samples: || vec![Sample::of(Op::MaxReduce(1), &[&[2, 4]]), Sample::of(Op::MaxReduce(0), &[&[3, 1, 2]])],
+    samples: || {
+        vec![
+            Sample::of(Op::MaxReduce(0b10), &[&[2, 4]]),
+            Sample::of(Op::MaxReduce(0b1), &[&[3, 1, 2]]),
+            Sample::of(Op::MaxReduce(0b101), &[&[2, 3, 2]]),
+        ]
+    },
 };
+
+/// The axes of a bit mask.
+pub fn axes(mask: u8) -> impl Iterator<Item = usize> {
+    (0..8).filter(move |axis| mask >> axis & 1 == 1)
+}
+
+/// The shape with these axes of length 1.
+fn without(shape: Shape, mask: u8) -> Result<Shape, String> {
+    if mask == 0 || usize::from(mask) >> shape.len() != 0 {
+        return Err(format!("axes {mask:#b} of a tensor with {} axes", shape.len()));
+    }
+    Ok(axes(mask).fold(shape, |shape, axis| shape.with(axis, 1)))
+}
 
 /// Position in the reduced tensor of element `flat` of the whole one.
 fn folded(whole: Shape, reduced: Shape, strides: Shape, flat: usize) -> usize {

@@ -14,6 +14,13 @@ use crate::lower::draft::{Draft, elementwise};
 const CHEAP_OPERATIONS: usize = 2;
 /// … on at most so many tensors.
 const CHEAP_LEAVES: usize = 2;
+/// A tensor too large for the cache is computed again rather than written and read again if it takes at most so many
+/// operations …
+const STREAM_OPERATIONS: usize = 8;
+/// … and reading what it is made of costs at most so many times its own size.
+const STREAM_READS: f64 = 1.6;
+/// Floats of a tensor that a core's cache does not hold beside others.
+const STREAM_FLOATS: usize = 1 << 16;
 /// Beyond these a single reader does not inline either: a map has few registers.
 const MAX_OPERATIONS: usize = 24;
 const MAX_LEAVES: usize = 10;
@@ -91,7 +98,9 @@ impl Layout {
                     merge(&mut leaves, &layout.leaves[*input]);
                 }
                 let costly = below.iter().any(|i| expensive(&draft.steps[*i].op));
-                let cheap = !costly && below.len() <= CHEAP_OPERATIONS && leaves.len() <= CHEAP_LEAVES;
+                let cheap = !costly
+                    && (below.len() <= CHEAP_OPERATIONS && leaves.len() <= CHEAP_LEAVES
+                        || streams(draft, &leaves, step.shape.size()) && below.len() <= STREAM_OPERATIONS);
                 let large = below.len() > MAX_OPERATIONS || leaves.len() > MAX_LEAVES;
                 let crosses = demand.late && !doors.late[at];
                 make = demand.memory || large || (!cheap && (demand.readers > 1 || crosses));
@@ -131,9 +140,28 @@ fn reads_through(op: &Op, from: Shape, to: Shape) -> bool {
     let long = |shape: Shape| shape.iter().copied().filter(|n| *n != 1).collect::<Vec<_>>();
     match op {
         Op::Permute(_) | Op::Slice { .. } => true,
-        Op::Reshape(_) => long(from) == long(to),
+        Op::Reshape(_) => long(from) == long(to) || splits(from, to),
         _ => false,
     }
+}
+
+/// Whether every axis of the new shape lies within one of the old: such a reshape is a view of any strides.
+fn splits(from: Shape, to: Shape) -> bool {
+    let mut new = to.iter().copied().filter(|n| *n != 1);
+    from.iter().filter(|n| **n != 1).all(|old| {
+        let mut length = 1;
+        while length < *old {
+            length *= new.next().unwrap_or(*old + 1);
+        }
+        length == *old
+    })
+}
+
+/// Whether a tensor of `size` floats is more than a cache holds, and hardly more than reading it is reading what it is
+/// made of: the rest are rows and pooled images, which stay in the cache.
+fn streams(draft: &Draft, leaves: &[usize], size: usize) -> bool {
+    let read: usize = leaves.iter().map(|leaf| draft.steps[*leaf].shape.size()).sum();
+    size >= STREAM_FLOATS && read as f64 <= STREAM_READS * size as f64
 }
 
 fn expensive(op: &Op) -> bool {

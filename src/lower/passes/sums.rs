@@ -20,7 +20,7 @@ fn rule(out: &mut Rewriter, step: &Step) -> Option<usize> {
     let x = *step.inputs.first()?;
     let from = out.shape(x);
     match step.op {
-        Op::MaxReduce(axis) if from[usize::from(axis)] == 1 => Some(x),
+        Op::MaxReduce(mask) if axes(mask).all(|axis| from[axis] == 1) => Some(x),
         Op::Sum(mask) => {
             let useful = axes(mask).filter(|axis| from[*axis] != 1).fold(0, |mask, axis| mask | 1 << axis);
             if useful != mask {

@@ -1,0 +1,42 @@
+//! Tensors larger than a cache, which are computed again where they are read rather than written and read again.
+
+use super::compare;
+use mamlx::graph::{Plan, Port, Tape, grad};
+use mamlx::lower::lower;
+
+/// Images normalised over the batch, ReLU, 2×2 max-pooling with an odd row left out, and the gradient of a sum of squares.
+fn pooled(height: usize) -> Plan {
+    let tape = Tape::new();
+    let (inputs, outputs) = {
+        let x = tape.input(&[2, height, 30, 48]);
+        let (scale, shift) = (tape.input(&[1, 1, 1, 48]), tape.input(&[1, 1, 1, 48]));
+        let count = (2 * height * 30) as f64;
+        let centred = x - x.sum_keep(&[0, 1, 2]) * (1.0 / count);
+        let variance = centred.square().sum_keep(&[0, 1, 2]) * (1.0 / count);
+        let normal = centred * (variance + 1e-3).sqrt().recip() * scale + shift;
+        let (down, across) = (height / 2, 15);
+        let squares = normal.relu().slice(1, 0, 2 * down).reshape(&[2, down, 2, across, 2, 48]);
+        let y = squares.max_keep(&[2, 4]);
+        let gradient = grad(y.square().sum_all(), &[x, scale]);
+        let port = |name: &str, var| Port::single(name, var);
+        (
+            vec![port("x", x), port("scale", scale), port("shift", shift)],
+            vec![port("y", y), port("dx", gradient[0]), port("dscale", gradient[1])],
+        )
+    };
+    Plan::new("pooled", tape, inputs, outputs)
+}
+
+#[test]
+fn normalised_and_pooled_images_agree_with_the_oracle_and_are_not_all_kept() {
+    let height = 31;
+    let data = vec![
+        (0..2 * height * 30 * 48).map(|i| (i as f64 * 0.731).sin() * 2.0 + 0.3).collect(),
+        (0..48).map(|i| 1.0 + 0.01 * f64::from(i)).collect(),
+        (0..48).map(|i| 0.1 - 0.01 * f64::from(i)).collect::<Vec<f64>>(),
+    ];
+    compare(|| pooled(height), &data, 1e-3, 1e-4);
+    // A cache holds the smaller images, so theirs are written once and read where they are needed.
+    let floats = |height: usize| lower(pooled(height)).scratch_bytes() as f64 / height as f64;
+    assert!(floats(31) < 0.75 * floats(15), "{} and {} bytes a row", floats(31), floats(15));
+}
