@@ -32,6 +32,10 @@ pub enum Purpose {
     Certificate = 10,
     /// Resampling of the bootstrap.
     Bootstrap = 11,
+    /// Points of a classifier of all training classes: (iteration, batch).
+    TrainBatch = 12,
+    /// The new last layer of a fine-tuned classifier: (0, task).
+    Head = 13,
 }
 
 /// The stream of one purpose at one place.

@@ -123,6 +123,27 @@ impl Learner {
         Plan::new("evaluate", tape, inputs, outputs)
     }
 
+    /// What the network's body (see [`Network::body`]) makes of `support` and of `n` query points, each normalised as
+    /// evaluations do.
+    ///
+    /// Ports in: `theta` (the body's), `support_x`, `query_x`.
+    /// Ports out: `support [lead…, support, features]`, `query [lead…, n, features]`.
+    pub fn features(body: &Network, lead: &[usize], support: usize, n: usize) -> Plan {
+        let tape = Tape::new();
+        let (inputs, outputs) = {
+            let theta = body.layout().inputs(&tape, lead);
+            let size = body.input().iter().product();
+            let [shown, asked] = [support, n].map(|n| tape.input(&[lead, &[n, size]].concat()));
+            let (_, moments) = body.pass(&theta, shown, &Pass::default());
+            let judging = Pass { judging: true, support: Some(&moments), ..Pass::default() };
+            let of = |x| body.pass(&theta, x, &judging).0;
+            let outputs = vec![Port::single("support", of(shown)), Port::single("query", of(asked))];
+            let inputs = [Port::single("support_x", shown), Port::single("query_x", asked)];
+            (std::iter::once(body.layout().port("theta", &theta)).chain(inputs).collect(), outputs)
+        };
+        Plan::new("features", tape, inputs, outputs)
+    }
+
     fn xs<'t>(&self, tape: &'t Tape, lead: &[usize], n: usize) -> Var<'t> {
         let size = self.model.input().iter().product();
         tape.input(&[lead, &[n, size]].concat())

@@ -5,7 +5,7 @@
 
 use super::experiment::Experiment;
 use super::learner::{Learner, State};
-use super::session::start;
+use super::session::{start, twin};
 use crate::error::Result;
 use crate::lower::{Program, lower};
 use crate::record::row::{TimingRow, TrainRow};
@@ -65,7 +65,7 @@ pub fn forecast(experiment: &Experiment, threads: usize) -> Result<Forecast> {
     let small = experiment.with(small);
     let mut few_tasks = small.learner(threads)?;
     let (mut all_tasks, mut methods) = (None, vec![]);
-    for method in &spec.methods {
+    for (number, method) in spec.methods.iter().enumerate() {
         let scale = |all: usize| all as f64 / few(all) as f64;
         let [mut train_secs, mut eval_secs] = measure(&small.spec, &mut *few_tasks, *method)?;
         train_secs *= scale(spec.outer.tasks);
@@ -77,11 +77,13 @@ pub fn forecast(experiment: &Experiment, threads: usize) -> Result<Forecast> {
             };
             [train_secs, eval_secs] = measure(&whole, &mut **learner, *method)?;
         }
-        let iterations = if *method == Method::Random { 0 } else { spec.outer.iterations as u64 };
+        let learnt = if *method == Method::Random { 0 } else { spec.outer.iterations as u64 };
+        // A method that uses what another has learnt is evaluated as often.
+        let iterations = if twin(spec, number).is_some() { 0 } else { learnt };
         let between = match spec.eval.every as u64 {
             0 => 0,
             // The last meta-iteration is always evaluated, once.
-            every => iterations.saturating_sub(1) / every,
+            every => learnt.saturating_sub(1) / every,
         };
         methods.push(MethodForecast {
             method: *method,

@@ -3,6 +3,7 @@
 use super::certificate::certificates;
 use super::experiment::Experiment;
 use super::learner::{Learner, State};
+use super::saved::{iterations, parameters};
 use super::signals::StopRequest;
 use crate::error::{Error, Result};
 use crate::nn::init;
@@ -159,6 +160,9 @@ impl Session<'_> {
 
     fn train(&mut self, learner: &mut dyn Learner, number: usize, mut state: State) -> Result<()> {
         let method = state.method;
+        if let Some(twin) = twin(self.spec, number) {
+            return self.follow(learner, number, state, twin);
+        }
         let total = if method == Method::Random { 0 } else { self.spec.outer.iterations as u64 };
         let mut progress = Progress::start(self.label.as_deref(), method.word(), state.iteration, total);
         if total == 0 {
@@ -202,6 +206,24 @@ impl Session<'_> {
             if self.committed.elapsed() >= self.checkpoint_every && iteration < total {
                 self.commit(number, Some(&state))?;
             }
+        }
+        progress.finish();
+        self.commit(number + 1, None)
+    }
+
+    /// Evaluates a method whose training is that of an earlier one, on what that one learnt.
+    fn follow(
+        &mut self,
+        learner: &mut dyn Learner,
+        number: usize,
+        mut state: State,
+        twin: Method,
+    ) -> Result<()> {
+        let progress = Progress::start(self.label.as_deref(), state.method.word(), 0, 0);
+        for iteration in iterations(&self.weights, twin) {
+            state.theta = parameters(&self.weights, learner, twin, iteration)?;
+            state.iteration = iteration;
+            self.evaluate(learner, &state, &progress)?;
         }
         progress.finish();
         self.commit(number + 1, None)
@@ -261,6 +283,12 @@ impl Session<'_> {
         self.committed = Instant::now();
         Ok(())
     }
+}
+
+/// The method before this one in the spec's list that trains exactly as it does: both baselines that classify.
+pub fn twin(spec: &Spec, number: usize) -> Option<Method> {
+    let before = &spec.methods[..number];
+    before.iter().copied().find(|method| method.classifies()).filter(|_| spec.methods[number].classifies())
 }
 
 /// The one or two numbers of a meta-iteration that a person watches.

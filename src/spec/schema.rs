@@ -55,6 +55,19 @@ pub enum Method {
     Random,
     /// Trained on all tasks with the task's parameters as extra inputs; not adapted.
     Oracle,
+    /// Data sets: an ordinary classifier of all training classes; at test its last layer is drawn anew and the whole
+    /// network fine-tuned on the support points (the fine-tuning baseline of the paper's table 1).
+    Finetune,
+    /// Data sets: the same classifier without its last layer; a query gets the class of the support point whose
+    /// features are nearest (the nearest-neighbour baseline of table 1). Not adapted.
+    NearestNeighbour,
+}
+
+impl Method {
+    /// Whether it trains one ordinary classifier of all training classes.
+    pub fn classifies(self) -> bool {
+        matches!(self, Method::Finetune | Method::NearestNeighbour)
+    }
 }
 
 /// Where tasks come from.

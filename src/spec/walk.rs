@@ -73,7 +73,7 @@ fn methods(field: Field<'_>) -> Vec<Method> {
     let (report, path) = (field.report, field.path.clone());
     let Some(items) = field.items() else { return vec![Method::Maml] };
     let mut methods = Vec::new();
-    // There are five methods; far beyond that every entry is one more repetition.
+    // There are few methods; far beyond that every entry is one more repetition.
     for item in items.iter().take(100) {
         let method = item.word(Method::Maml);
         if report.clean(&[&item.path]) && methods.contains(&method) {

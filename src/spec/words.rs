@@ -33,6 +33,8 @@ impl Word for Method {
         ("pretrained", Method::Pretrained),
         ("random", Method::Random),
         ("oracle", Method::Oracle),
+        ("finetune", Method::Finetune),
+        ("nearest_neighbour", Method::NearestNeighbour),
     ];
 }
 

@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 
 const SPEC: &str = "
 name: glyphs
-methods: [random, maml, fomaml]
+methods: [random, maml, fomaml, finetune, nearest_neighbour]
 task: {plugin: glyphs, ways: 5, support: 1, query: 2, params: {noise: 0.02}}
 model:
   layers: [flatten, {kind: linear, width: 32}, batch_norm, relu, linear]
@@ -47,15 +47,20 @@ fn any_number_of_threads_classifies_to_the_same_bytes() {
         assert!(read("1") == read("2") && read("1") == read("3"), "{file} differs");
     }
     let summary = std::fs::read_to_string(folder.path().join("1/summary.csv")).unwrap();
-    let accuracy = |method: &str, support: &str, step: &str| -> f32 {
-        let start = format!(",{method},test,{support},{step},accuracy,");
+    let mean = |method: &str, support: &str, step: &str, metric: &str| -> f32 {
+        let start = format!(",{method},test,{support},{step},{metric},");
         let mut lines =
             summary.lines().filter(|line| line.contains(&start) && line.split(',').nth(10) == Some(""));
         lines.next_back().unwrap().split(',').nth(6).unwrap().parse().unwrap()
     };
+    let accuracy =
+        |method: &str, support: &str, step: &str| -> f32 { mean(method, support, step, "accuracy") };
     // Glyphs with little noise are easy to tell apart once there is an example of each.
     assert!(accuracy("maml", "1", "1") > 0.6, "{summary}");
     assert!(accuracy("maml", "1", "1") > accuracy("maml", "1", "0") + 0.2, "{summary}");
+    // What was learnt of other classes helps fine-tuning beyond an untrained network; of neighbours chance is a fifth.
+    assert!(mean("finetune", "1", "1", "loss") < mean("random", "1", "1", "loss") - 0.03, "{summary}");
+    assert!(accuracy("nearest_neighbour", "1", "0") > 0.6, "{summary}");
     let rows = std::fs::read_to_string(folder.path().join("1/eval.csv")).unwrap();
     assert!(
         rows.lines().skip(1).all(|row| row.contains(",transductive,")),
@@ -65,6 +70,28 @@ fn any_number_of_threads_classifies_to_the_same_bytes() {
     assert!(again.status.success(), "{}", stderr(&again));
     let evaluated = |run: &str| std::fs::read(folder.path().join(run).join("eval.csv")).unwrap();
     assert!(evaluated("1") == evaluated("again"));
+    one_classifier_serves_both(folder.path());
+}
+
+/// The second of the two baselines is not trained again, and answers as if it had been.
+fn one_classifier_serves_both(folder: &Path) {
+    let alone = ["run", "spec.yaml", "--out", "alone", "--set", "methods=[nearest_neighbour]"];
+    let output = mamlx(&alone, folder);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let rows = |run: &str, file: &str| -> Vec<String> {
+        let text = std::fs::read_to_string(folder.join(run).join(file)).unwrap();
+        let mine = text.lines().filter(|line| line.contains(",nearest_neighbour,"));
+        // Without the run's name, which is a hash of the spec.
+        mine.map(|line| line.split(',').skip(3).collect::<Vec<_>>().join(",")).collect()
+    };
+    assert_eq!(rows("alone", "train.csv").len(), 60);
+    assert_eq!(rows("1", "train.csv").len(), 0);
+    assert_eq!(rows("alone", "eval.csv"), rows("1", "eval.csv"));
+    assert_eq!(
+        rows("1", "eval.csv").len(),
+        2 * 2 * 20,
+        "an evaluation of 20 tasks with 1 and 5 shots, twice"
+    );
 }
 
 #[test]

@@ -135,7 +135,8 @@ impl Draw {
             methods: if data {
                 vec![Method::Random, Method::Fomaml]
             } else {
-                Method::TABLE.iter().map(|row| row.1).skip(1 + self.below(4)).collect()
+                let methods = Method::TABLE.iter().map(|row| row.1).filter(|method| !method.classifies());
+                methods.skip(1 + self.below(4)).collect()
             },
             task: Task {
                 plugin: ["demo", "0x1f", "yes-1"][self.below(3)].into(),

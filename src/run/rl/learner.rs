@@ -61,8 +61,9 @@ impl Manner {
                 second_order: method == Method::Maml && spec.inner.order == Order::Second,
                 task_input: false,
             },
-            // As many environment steps an iteration as the adapted methods take.
-            Method::Pretrained | Method::Oracle => Manner {
+            // As many environment steps an iteration as the adapted methods take. (Policies have no classes, so that
+            // the spec room refuses the classifiers.)
+            Method::Pretrained | Method::Oracle | Method::Finetune | Method::NearestNeighbour => Manner {
                 inner_steps: 0,
                 episodes: support * steps + query,
                 redraw: true,
