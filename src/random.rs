@@ -36,6 +36,14 @@ pub enum Purpose {
     TrainBatch = 12,
     /// The new last layer of a fine-tuned classifier: (0, task).
     Head = 13,
+    /// Validation task: (0, task).
+    ValTask = 14,
+    /// Points of a validation task, as those of a test task.
+    ValPoints = 15,
+    /// Environment resets of validation, as those of evaluation.
+    ValReset = 16,
+    /// Action noise of validation, as that of evaluation.
+    ValAction = 17,
 }
 
 /// The stream of one purpose at one place.

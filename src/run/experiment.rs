@@ -190,6 +190,7 @@ impl Experiment {
             device: "cpu".into(),
             derivative_order: orders.collect(),
             gradients: gradients.iter().map(|found| (found.of.clone(), record(found))).collect(),
+            selected: BTreeMap::new(),
             versions: BTreeMap::from([
                 version("mamlx", env!("CARGO_PKG_VERSION")),
                 version("luminal", "0.2.0"),

@@ -4,12 +4,12 @@
 //! code that the run uses, and then multiplied.
 
 use super::experiment::Experiment;
-use super::learner::{Learner, State};
+use super::learner::{Learner, Split, State};
 use super::session::{start, twin};
 use crate::error::Result;
 use crate::lower::{Program, lower};
 use crate::record::row::{TimingRow, TrainRow};
-use crate::spec::{Method, Optimizer, PluginKind, Spec};
+use crate::spec::{Method, Optimizer, PluginKind, Select, Spec};
 use std::time::{Duration, Instant};
 
 /// Meta-iterations are repeated until their time is known, up to this long for each method.
@@ -36,6 +36,7 @@ pub struct MethodForecast {
     pub iterations: u64,
     /// Of one meta-iteration.
     pub train_secs: f64,
+    /// On test tasks and on validation tasks.
     pub evaluations: u64,
     /// Of one evaluation.
     pub eval_secs: f64,
@@ -90,7 +91,12 @@ pub fn forecast(experiment: &Experiment, threads: usize) -> Result<Forecast> {
             parameters: few_tasks.layout(*method).size(),
             iterations,
             train_secs,
-            evaluations: between + 1,
+            evaluations: match (few_tasks.validates(), spec.eval.select) {
+                (false, _) => between + 1,
+                (true, Select::Last) => 2 * (between + 1),
+                // One more, on the test tasks.
+                (true, Select::Best) => between + 2,
+            },
             eval_secs: eval_secs * supports,
         });
     }
@@ -123,7 +129,7 @@ fn measure(spec: &Spec, learner: &mut dyn Learner, method: Method) -> Result<[f6
         train_secs = began.elapsed().as_secs_f64() / f64::from(done);
     }
     let began = Instant::now();
-    learner.evaluate(method, state.iteration, &state.theta)?;
+    learner.evaluate(Split::Test, method, state.iteration, &state.theta)?;
     Ok([train_secs, began.elapsed().as_secs_f64()])
 }
 

@@ -4,14 +4,16 @@ use super::certificate::certificates;
 use super::experiment::Experiment;
 use super::learner::{Learner, State};
 use super::saved::{iterations, parameters};
+use super::selection;
 use super::signals::StopRequest;
 use crate::error::{Error, Result};
 use crate::nn::init;
 use crate::random::{Purpose, stream};
+use crate::record::row::TEST;
 use crate::record::weights::{Tensor, Weights};
 use crate::record::{
-    Against, Checkpoint, Comparison, EvalRow, Packer, Progress, RunFolder, Stamp, Status, SummaryRow,
-    TimingRow, TrainRow, Unpacker, read, summarise,
+    Against, Checkpoint, Comparison, EvalRow, Manifest, Packer, Progress, RunFolder, Stamp, Status,
+    SummaryRow, TimingRow, TrainRow, Unpacker, read, summarise,
 };
 use crate::spec::{Method, Spec, Word};
 use std::collections::BTreeMap;
@@ -86,7 +88,10 @@ pub fn run(experiment: &Experiment, folder: &Path, options: &Options) -> Result<
     };
     let outcome = session.train_all(&mut *learner, checkpoint.as_ref());
     match &outcome {
-        Ok(()) => session.folder.write_manifest(&manifest(Status::Done, None))?,
+        Ok(()) => {
+            let selected = selection::selected(&experiment.spec, &session.rows);
+            session.folder.write_manifest(&Manifest { selected, ..manifest(Status::Done, None) })?;
+        }
         Err(Error::Stopped { .. }) => {}
         // Where the disk failed, these fail as well; the first error is the one to tell.
         Err(e) => {
@@ -207,6 +212,7 @@ impl Session<'_> {
                 self.commit(number, Some(&state))?;
             }
         }
+        self.conclude(learner, method, &progress)?;
         progress.finish();
         self.commit(number + 1, None)
     }
@@ -225,16 +231,13 @@ impl Session<'_> {
             state.iteration = iteration;
             self.evaluate(learner, &state, &progress)?;
         }
+        self.conclude(learner, state.method, &progress)?;
         progress.finish();
         self.commit(number + 1, None)
     }
 
     fn evaluate(&mut self, learner: &mut dyn Learner, state: &State, progress: &Progress) -> Result<()> {
-        let rows = learner.evaluate(state.method, state.iteration, &state.theta)?;
-        for row in &rows {
-            self.folder.eval(row)?;
-        }
-        self.rows.extend(rows);
+        let rows = selection::evaluate(self.spec, learner, state.method, state.iteration, &state.theta)?;
         let prefix = format!("{}/{}/", state.method.word(), state.iteration);
         self.weights.tensors.extend(learner.layout(state.method).parts().into_iter().map(
             |(name, shape, range)| Tensor {
@@ -243,15 +246,35 @@ impl Session<'_> {
                 values: state.theta[range].to_vec(),
             },
         ));
+        self.record(rows, progress)
+    }
+
+    /// What is left to evaluate when a method is trained.
+    fn conclude(&mut self, learner: &mut dyn Learner, method: Method, progress: &Progress) -> Result<()> {
+        let weights = &self.weights;
+        let saved = |learner: &dyn Learner, at| parameters(weights, learner, method, at);
+        let rows = selection::conclude(self.spec, learner, method, &self.rows, saved)?;
+        if rows.is_empty() { Ok(()) } else { self.record(rows, progress) }
+    }
+
+    /// Takes the rows of one evaluation to the files, and says what they mean.
+    fn record(&mut self, rows: Vec<EvalRow>, progress: &Progress) -> Result<()> {
+        for row in &rows {
+            self.folder.eval(row)?;
+        }
+        let Some(EvalRow { iteration, method, .. }) = rows.first().cloned() else { return Ok(()) };
+        let mut splits: Vec<String> = rows.iter().map(|row| row.split.clone()).collect();
+        splits.dedup();
+        self.rows.extend(rows);
         self.folder.flush()?;
         self.unpublished = true;
         self.publish(false)?;
         // An evaluation is compared with others of its iteration and with methods that are never trained.
-        let near = |row: &&EvalRow| row.iteration == state.iteration || row.method == Method::Random.word();
+        let near = |row: &&EvalRow| row.iteration == iteration || row.method == Method::Random.word();
         let near: Vec<EvalRow> = self.rows.iter().filter(near).cloned().collect();
         let latest: Vec<SummaryRow> = summary(self.spec, &near)
             .into_iter()
-            .filter(|row| row.iteration == state.iteration && row.method == state.method.word())
+            .filter(|row| row.iteration == iteration && row.method == method && splits.contains(&row.split))
             .collect();
         progress.note(&crate::record::note::evaluation(&latest));
         Ok(())
@@ -333,7 +356,8 @@ pub fn summary(spec: &Spec, rows: &[EvalRow]) -> Vec<SummaryRow> {
     }
     summarise(rows, &comparisons, |key| {
         let matches = |p: &&crate::spec::Published| {
-            p.method.word() == key.method
+            key.split == TEST
+                && p.method.word() == key.method
                 && p.support.is_none_or(|support| support == key.support as usize)
                 && p.metric.word() == key.metric.name()
         };

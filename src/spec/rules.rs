@@ -69,6 +69,13 @@ pub(super) fn check(walked: &Walked, kind: Option<PluginKind>, root: &Node, repo
             "remove one of the two, or set `inner.order: second`",
         );
     }
+    if spec.eval.select == Select::Best && spec.eval.every == 0 && report.clean(&["eval"]) {
+        fail(
+            "eval.select",
+            "`eval.select` is best, but `eval.every` is 0: there is one evaluation to choose from",
+            "add `every: N` to `eval`, the meta-iterations from one validation to the next (released: 500)",
+        );
+    }
     if let Some(kind) = kind {
         check_kind(spec, kind, report, fail);
     }

@@ -384,6 +384,9 @@ pub enum Products {
 pub struct Eval {
     /// Evaluate after every so many meta-iterations, and at the end; 0: only at the end.
     pub every: usize,
+    /// Which parameters are judged on the test tasks. With data sets that have a split `val`, and with `best`, every
+    /// evaluation is made on so many validation tasks too.
+    pub select: Select,
     /// Number of test tasks; tasks are the same for every method.
     pub tasks: usize,
     /// CSV file of test tasks, one column per task parameter, relative to the spec's folder; null: sampled.
@@ -399,6 +402,17 @@ pub struct Eval {
     pub rate: BTreeMap<Method, Vec<f64>>,
     /// Factor on the step size after the first update (paper: 0.5 for reinforcement learning, else 1).
     pub later_rate_factor: f64,
+}
+
+/// Model selection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Select {
+    /// Those of every evaluation; what counts are the last.
+    Last,
+    /// Those with the best mean over the validation tasks after the last gradient step, once, when the method is
+    /// trained. Validation tasks are drawn from the split `val` of a data set, and otherwise like training tasks.
+    Best,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

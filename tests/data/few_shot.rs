@@ -87,10 +87,68 @@ fn one_classifier_serves_both(folder: &Path) {
     assert_eq!(rows("alone", "train.csv").len(), 60);
     assert_eq!(rows("1", "train.csv").len(), 0);
     assert_eq!(rows("alone", "eval.csv"), rows("1", "eval.csv"));
-    assert_eq!(
-        rows("1", "eval.csv").len(),
-        2 * 2 * 20,
-        "an evaluation of 20 tasks with 1 and 5 shots, twice"
+    // Twice an evaluation of 20 test and 20 validation tasks with 1 and 5 shots.
+    assert_eq!(rows("1", "eval.csv").len(), 2 * 2 * 20 * 2);
+}
+
+/// With `eval.select: best` the test rows are of the parameters that were best on validation, and saved weights select
+/// the same.
+#[test]
+fn the_parameters_that_were_best_on_validation_are_tested() {
+    let folder = tempfile::tempdir().unwrap();
+    // So fast a learner that it gets worse again.
+    let spec = SPEC.replace("rate: 0.005", "rate: 0.3").replace("random, maml, fomaml", "maml");
+    std::fs::write(folder.path().join("spec.yaml"), spec.replace("every: 30", "every: 6")).unwrap();
+    let run = |out: &str, more: &[&str]| {
+        let output = mamlx(&[&["run", "spec.yaml", "--out", out], more].concat(), folder.path());
+        assert!(output.status.success(), "{}", stderr(&output));
+    };
+    run("last", &[]);
+    run("best", &["--set", "eval.select=best"]);
+    let read = |run: &str, file: &str| std::fs::read_to_string(folder.path().join(run).join(file)).unwrap();
+    let manifest: serde_json::Value = serde_json::from_str(&read("best", "run.json")).unwrap();
+    // Rows of a method, split and meta-iteration, without the run's name and the meta-iteration.
+    let rows = |run: &str, method: &str, split: &str, iteration: Option<u64>| -> Vec<String> {
+        let text = read(run, "eval.csv");
+        let cells = text.lines().skip(1).map(|line| line.split(',').skip(3).collect::<Vec<_>>());
+        let wanted = iteration.map(|iteration| iteration.to_string());
+        let mine = cells.filter(|cells| {
+            cells[1..3] == [method, split] && wanted.as_ref().is_none_or(|wanted| cells[0] == wanted)
+        });
+        mine.map(|cells| cells[1..].join(",")).collect()
+    };
+    for method in ["maml", "finetune", "nearest_neighbour"] {
+        let selected = manifest["selected"][method].as_u64().unwrap();
+        let judged = rows("best", method, "test", None);
+        assert!(judged.len() >= 2 * 20, "{method}");
+        assert_eq!(judged, rows("last", method, "test", Some(selected)), "{method}");
+        assert_eq!(judged, rows("best", method, "test", Some(60)), "{method}: once, at the end");
+        assert_eq!(rows("best", method, "val", None), rows("last", method, "val", None), "{method}");
+    }
+    let chosen = manifest["selected"].as_object().unwrap();
+    assert!(chosen.values().any(|at| at != 60), "the last was always best, which tests nothing: {chosen:?}");
+    let output = mamlx(&["eval", "best", "--out", "again"], folder.path());
+    assert!(output.status.success(), "{}", stderr(&output));
+    for file in ["eval.csv", "summary.csv"] {
+        assert!(read("best", file) == read("again", file), "{file}");
+    }
+}
+
+#[test]
+fn selection_needs_validation_tasks() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("spec.yaml"), SPEC).unwrap();
+    let refused = |sets: &[&str], expected: &str| {
+        let sets: Vec<&str> = sets.iter().flat_map(|set| ["--set", set]).collect();
+        let output = mamlx(&[&["run", "spec.yaml", "--out", "never"], &sets[..]].concat(), folder.path());
+        assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+        assert!(stderr(&output).contains(expected), "{}", stderr(&output));
+    };
+    refused(&["eval.select=best", "eval.every=0"], "one evaluation to choose from");
+    let small = ["eval.select=best", "task.ways=6", "task.params.classes=27"];
+    refused(
+        &small,
+        "needs validation tasks: task.ways: a task needs 6 classes, and split `val` of `glyphs` has 5",
     );
 }
 

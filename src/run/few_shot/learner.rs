@@ -8,11 +8,11 @@ use crate::meta::supervised::Learner as Plans;
 use crate::nn::Layout;
 use crate::plugin::{DataSpaces, Plugin};
 use crate::record::row::{EvalRow, TimingRow, TrainRow};
-use crate::run::learner::{Learner, State};
+use crate::run::learner::{Learner, Split, State};
 use crate::run::programs::{Counts, Curve, Points, Programs, TaskWork, accuracy, outer_step};
 use crate::run::supervised;
 use crate::run::workers::Workers;
-use crate::spec::{Layer, Method, Spec, Word};
+use crate::spec::{Layer, Method, Select, Spec, Word};
 use std::collections::BTreeMap;
 use std::time::Instant;
 
@@ -24,6 +24,7 @@ pub struct FewShot {
     batch: Vec<TaskWork>,
     train: Part,
     test: Part,
+    val: Option<Part>,
     /// How batches are normalised, for the rows.
     norm: Option<String>,
 }
@@ -39,6 +40,7 @@ enum Learning {
 /// One evaluated task of a split.
 #[derive(Clone, Copy)]
 pub struct Place {
+    pub split: Split,
     pub method: Method,
     pub task: usize,
     /// Which of the spec's support sizes.
@@ -88,7 +90,8 @@ impl FewShot {
         }
         let shots = spec.eval.support.iter().copied().max().unwrap_or(0);
         let train = part(spec, &spaces, "train", spec.task.support)?;
-        let test = part(spec, &spaces, "test", shots)?;
+        let test = part(spec, &spaces, Split::Test.name(), shots)?;
+        let val = validation(spec, &spaces, shots)?;
         let methods = spec.methods.iter().map(|method| {
             let item = &spaces.item_shape;
             if method.classifies() {
@@ -105,6 +108,7 @@ impl FewShot {
             batch: vec![TaskWork::default(); spec.outer.tasks],
             train,
             test,
+            val,
             norm: norm(spec),
             spec: spec.clone(),
         })
@@ -120,10 +124,11 @@ impl FewShot {
         theta: &[f32],
         mut each: impl FnMut(usize, Option<f32>, &[f32]),
     ) -> Result<Posed> {
-        let (spec, part, ways) = (&self.spec, &self.test, ways(&self.spec));
-        let Place { method, task, which } = place;
+        let Place { split, method, task, which } = place;
+        let part = if split == Split::Val { self.val.as_ref() } else { None }.unwrap_or(&self.test);
+        let (spec, ways) = (&self.spec, ways(&self.spec));
         let (shots, queries) = (spec.eval.support[which], spec.task.query);
-        let at = Address::test(spec.seed, task as u32);
+        let at = Address::of(split, spec.seed, task as u32);
         let episode = Episode::draw(at, &part.counts, ways, queries + shots, spec.task.rotate);
         let (mut support, mut query) = (Points::default(), Points::default());
         reader.fill(part.split, &episode, 0..queries, &mut query)?;
@@ -185,6 +190,31 @@ fn part(spec: &Spec, spaces: &DataSpaces, name: &str, shots: usize) -> Result<Pa
     Ok(Part { split, counts: classes.iter().map(|class| class.items).collect() })
 }
 
+/// The split of validation tasks. Only `eval.select: best` insists on one; otherwise tasks that cannot be drawn from it are
+/// said to be missing.
+fn validation(spec: &Spec, spaces: &DataSpaces, shots: usize) -> Result<Option<Part>> {
+    let name = Split::Val.name();
+    let there = spaces.splits.iter().any(|split| split.name == name && !split.classes.is_empty());
+    if spec.eval.select == Select::Best {
+        return part(spec, spaces, name, shots).map(Some).map_err(|error| match error {
+            Error::Input(why) => {
+                Error::Input(format!("eval.select is best, which needs validation tasks: {why}"))
+            }
+            other => other,
+        });
+    }
+    if spec.eval.every == 0 || !there {
+        return Ok(None);
+    }
+    match part(spec, spaces, name, shots) {
+        Ok(part) => Ok(Some(part)),
+        Err(why) => {
+            eprintln!("mamlx: note: there will be no validation rows: {why}");
+            Ok(None)
+        }
+    }
+}
+
 /// The words of the model's batch normalisations, each once.
 fn norm(spec: &Spec) -> Option<String> {
     let mut words: Vec<&str> = vec![];
@@ -242,14 +272,24 @@ impl Learner for FewShot {
         Ok(())
     }
 
-    fn evaluate(&mut self, method: Method, iteration: u64, theta: &[f32]) -> Result<Vec<EvalRow>> {
+    fn validates(&self) -> bool {
+        self.val.is_some()
+    }
+
+    fn evaluate(
+        &mut self,
+        split: Split,
+        method: Method,
+        iteration: u64,
+        theta: &[f32],
+    ) -> Result<Vec<EvalRow>> {
         let spec = &self.spec;
         let points = ways(spec) * spec.task.query;
         let mut rows = vec![];
         for (which, shots) in spec.eval.support.iter().enumerate() {
             let mut tasks: Vec<Vec<EvalRow>> = vec![vec![]; spec.eval.tasks];
             self.workers.each(&mut tasks, |thread, reader, task, rows| {
-                let place = Place { method, task, which };
+                let place = Place { split, method, task, which };
                 let mut curve = vec![];
                 let posed = self.adapt(thread, reader, place, theta, |_, loss, predicted| {
                     curve.push((loss, predicted.to_vec()));
@@ -257,7 +297,7 @@ impl Learner for FewShot {
                 let row = |(step, (loss, predicted)): (usize, (Option<f32>, Vec<f32>))| EvalRow {
                     iteration,
                     method: method.word().into(),
-                    split: "test".into(),
+                    split: split.name().into(),
                     support: *shots as u32,
                     norm: self.norm.clone(),
                     task: task as u32,

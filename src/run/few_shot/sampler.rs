@@ -1,6 +1,7 @@
 //! Which classes, turns and items a task has: a function of (seed, purpose, iteration, task).
 
 use crate::random::{Purpose, Stream, stream};
+use crate::run::learner::Split;
 use rand::Rng;
 
 /// One class of a task; its place in the task is its label.
@@ -40,7 +41,12 @@ impl Address {
 
     /// A test task; the same for every method, meta-iteration and support size.
     pub fn test(seed: u64, task: u32) -> Address {
-        Address { seed, purposes: [Purpose::EvalTask, Purpose::EvalPoints], iteration: 0, task }
+        Address::of(Split::Test, seed, task)
+    }
+
+    /// A test or validation task.
+    pub fn of(split: Split, seed: u64, task: u32) -> Address {
+        Address { seed, purposes: [split.task(), split.points()], iteration: 0, task }
     }
 }
 
