@@ -69,6 +69,31 @@ impl Learner {
         Plan::new("meta_gradient", tape, inputs, outputs)
     }
 
+    /// The outer loss that [`meta_gradient`](Self::meta_gradient) differentiates, of parameters that have taken `steps`
+    /// inner steps on `support` points.
+    ///
+    /// Ports in: `theta`, `support_x` (only where [`Network::needs_support`] and `steps` is not 0), `query_x`, `query_y`.
+    /// Ports out: `loss`.
+    pub fn outer_loss(&self, lead: &[usize], support: usize, query: usize, steps: usize) -> Plan {
+        let tape = Tape::new();
+        let (inputs, outputs) = {
+            let theta = self.model.layout().inputs(&tape, lead);
+            let mut inputs = vec![self.model.layout().port("theta", &theta)];
+            let mut beside = None;
+            if self.model.needs_support() && steps > 0 {
+                let x = self.xs(&tape, lead, support);
+                inputs.push(Port::single("support_x", x));
+                beside = Some(self.moments(&theta, x, steps));
+            }
+            let points = self.points(&tape, lead, query);
+            inputs.extend(points.ports("query"));
+            let pass = Pass { updates: steps, judging: false, support: beside.as_deref() };
+            let (loss, _) = self.loss_on(&theta, &points, if steps > 0 { support } else { query }, &pass);
+            (inputs, vec![Port::single("loss", loss)])
+        };
+        Plan::new("outer_loss", tape, inputs, outputs)
+    }
+
     /// One inner step on `n` points: `theta`, `rate`, `x`, `y` → `adapted` (as theta), `loss` (before the step).
     pub fn adapt(&self, lead: &[usize], n: usize) -> Plan {
         self.adapt_after(lead, n, 0)

@@ -58,6 +58,10 @@ fn any_number_of_threads_classifies_to_the_same_bytes() {
     // Glyphs with little noise are easy to tell apart once there is an example of each.
     assert!(accuracy("maml", "1", "1") > 0.6, "{summary}");
     assert!(accuracy("maml", "1", "1") > accuracy("maml", "1", "0") + 0.2, "{summary}");
+    let manifest = std::fs::read_to_string(folder.path().join("1/run.json")).unwrap();
+    let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
+    let gradients = manifest["gradients"].as_object().unwrap();
+    assert!(gradients.len() == 4 && gradients.values().all(|found| found["holds"] == true), "{gradients:?}");
     // What was learnt of other classes helps fine-tuning beyond an untrained network; of neighbours chance is a fifth.
     assert!(mean("finetune", "1", "1", "loss") < mean("random", "1", "1", "loss") - 0.03, "{summary}");
     assert!(accuracy("nearest_neighbour", "1", "0") > 0.6, "{summary}");
@@ -132,6 +136,29 @@ fn the_parameters_that_were_best_on_validation_are_tested() {
     for file in ["eval.csv", "summary.csv"] {
         assert!(read("best", file) == read("again", file), "{file}");
     }
+}
+
+/// The meta-gradients of few-shot runs, in every mode of batch normalisation, and of a convolutional net on real images.
+#[test]
+fn gradients_are_certified_before_a_run() {
+    let folder = tempfile::tempdir().unwrap();
+    for mode in
+        ["adapted: true, scale: true", "mode: support", "mode: running", "mode: per_step, adapted: true"]
+    {
+        let norm = format!("{{kind: batch_norm, {mode}}}");
+        let spec = SPEC.replace("batch_norm", &norm).replace("steps: 1, rate", "steps: 3, rate");
+        std::fs::write(folder.path().join("spec.yaml"), spec).unwrap();
+        let output = mamlx(&["explain", "spec.yaml", "--gradients"], folder.path());
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{mode}: {said}{}", stderr(&output));
+        assert_eq!(said.lines().filter(|line| line.ends_with("yes")).count(), 4, "{mode}: {said}");
+    }
+    let Some(real) = real_omniglot() else { return };
+    let spec = concat!(env!("CARGO_MANIFEST_DIR"), "/experiments/omniglot_small_5w1s.yaml");
+    let args = ["explain", spec, "--gradients", "--data-dir", real.to_str().unwrap()];
+    let output = mamlx(&args, folder.path());
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success() && said.contains("yes"), "{said}{}", stderr(&output));
 }
 
 #[test]
