@@ -32,6 +32,18 @@ pub enum Purpose {
     Certificate = 10,
     /// Resampling of the bootstrap.
     Bootstrap = 11,
+    /// Points of a classifier of all training classes: (iteration, batch).
+    TrainBatch = 12,
+    /// The new last layer of a fine-tuned classifier: (0, task).
+    Head = 13,
+    /// Validation task: (0, task).
+    ValTask = 14,
+    /// Points of a validation task, as those of a test task.
+    ValPoints = 15,
+    /// Environment resets of validation, as those of evaluation.
+    ValReset = 16,
+    /// Action noise of validation, as that of evaluation.
+    ValAction = 17,
 }
 
 /// The stream of one purpose at one place.

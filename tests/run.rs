@@ -128,7 +128,9 @@ fn killed_three_times(spec: &str, small: &[&str], first_pause: Duration) {
 
 #[test]
 fn a_killed_supervised_run_resumes_to_the_same_bytes() {
-    let longer = [&SINUSOID[..], &["--set", "outer.iterations=600", "--set", "eval.every=200"]].concat();
+    // What was best on validation has to be remembered across the kills.
+    let more = ["--set", "outer.iterations=600", "--set", "eval.every=200", "--set", "eval.select=best"];
+    let longer = [&SINUSOID[..], &more].concat();
     killed_three_times("experiments/sinusoid.yaml", &longer, Duration::from_millis(60));
 }
 
@@ -140,9 +142,12 @@ fn a_killed_reinforcement_run_resumes_to_the_same_bytes() {
 
 #[test]
 fn saved_weights_evaluate_to_the_same_rows() {
-    for (spec, small) in
-        [("experiments/sinusoid.yaml", &SINUSOID[..]), ("experiments/point_nav.yaml", &POINT[..])]
-    {
+    let selecting = [&POINT[..], &["--set", "eval.select=best"]].concat();
+    for (spec, small) in [
+        ("experiments/sinusoid.yaml", &SINUSOID[..]),
+        ("experiments/point_nav.yaml", &POINT[..]),
+        ("experiments/point_nav.yaml", &selecting[..]),
+    ] {
         let folder = tempfile::tempdir().unwrap();
         let (run_folder, again) = (folder.path().join("run"), folder.path().join("again"));
         run(spec, &run_folder, small);

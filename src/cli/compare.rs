@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::record::compare::{Difference, Unpaired, compare, methods};
 use crate::record::folder::EVAL_FILE;
 use crate::record::number::short_text;
-use crate::record::row::EvalRow;
+use crate::record::row::{EvalRow, TEST};
 use crate::record::{Table, read};
 use crate::spec::nearest;
 use clap::Args;
@@ -88,7 +88,10 @@ fn table(first: &str, second: &str, found: &[Difference]) -> Table {
     for row in found {
         let ends = row.difference.low().zip(row.difference.high());
         table.row([
-            row.metric.name().to_string(),
+            match &row.split[..] {
+                TEST => row.metric.name().to_string(),
+                split => format!("{}, {split}", row.metric.name()),
+            },
             row.support.to_string(),
             row.inner_step.to_string(),
             short_text(row.a),

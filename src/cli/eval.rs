@@ -35,7 +35,7 @@ impl Eval {
             Experiment::open(&folder.join("spec.yaml"), &self.changes.set, &self.changes.search.search())?;
         let summary = saved::evaluate(&experiment, &weights, &self.out, self.threads.count())?;
         for slice in slices(&summary) {
-            out::print(&format!("support {}\n{}\n", slice.support, curves::adaptation_table(slice)))?;
+            out::print(&format!("{}\n{}\n", slice.label(), curves::adaptation_table(slice)))?;
         }
         eprintln!("mamlx: the rows are in {}.", self.out.display());
         Ok(())

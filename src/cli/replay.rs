@@ -22,7 +22,7 @@ pub struct Replay {
     /// Method [default: the run's first adapted one].
     #[arg(long, value_parser = method)]
     method: Option<Method>,
-    /// Meta-iteration [default: the last evaluated one].
+    /// Meta-iteration [default: the one that was selected, or the last].
     #[arg(long, value_name = "N")]
     iteration: Option<u64>,
     /// Episodes of an update, one of the run's eval.support [default: the first].

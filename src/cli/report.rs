@@ -92,6 +92,6 @@ impl Report {
 
 fn table(rows: &[SummaryRow]) -> Result<()> {
     slices(rows).into_iter().try_for_each(|slice| {
-        out::print(&format!("support {}\n{}\n", slice.support, curves::adaptation_table(slice)))
+        out::print(&format!("{}\n{}\n", slice.label(), curves::adaptation_table(slice)))
     })
 }

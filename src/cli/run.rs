@@ -3,6 +3,7 @@
 use super::{SpecArgs, Threads, out};
 use crate::error::Result;
 use crate::record::curves::{self, slices};
+use crate::record::row::TEST;
 use crate::record::{Metric, RunFolder, SummaryRow};
 use crate::run::experiment::Experiment;
 use crate::run::session::{self, Finished, Options};
@@ -59,8 +60,8 @@ impl Run {
 pub(super) fn pictures(folder: &Path, name: &str, finished: &Finished) -> Result<()> {
     let folder = RunFolder::open(folder)?;
     for slice in slices(&finished.summary) {
-        let tail = format!("{}_{}", slice.metric.name(), slice.support);
-        let title = format!("{name}: {} with {} per update", slice.metric.name(), slice.support);
+        let tail = slice.file_tail();
+        let title = format!("{name}: {} with {}", slice.metric.name(), slice.label());
         folder.write_picture(
             &format!("adaptation_{tail}.svg"),
             &curves::adaptation_picture(slice, &title).svg(),
@@ -76,7 +77,7 @@ pub(super) fn pictures(folder: &Path, name: &str, finished: &Finished) -> Result
 fn report(finished: &Finished, folder: &Path) -> Result<()> {
     let tables: String = slices(&finished.summary)
         .into_iter()
-        .map(|slice| format!("support {}\n{}\n", slice.support, curves::adaptation_table(slice)))
+        .map(|slice| format!("{}\n{}\n", slice.label(), curves::adaptation_table(slice)))
         .collect();
     out::print(&tables)?;
     if finished.already {
@@ -88,15 +89,16 @@ fn report(finished: &Finished, folder: &Path) -> Result<()> {
 
 /// What was learnt, in one plain sentence.
 fn sentence(rows: &[SummaryRow]) -> String {
-    let adapted =
-        |row: &&SummaryRow| row.versus.is_none() && row.inner_step == 1 && row.metric != Metric::Accuracy;
+    let adapted = |row: &&SummaryRow| {
+        row.versus.is_none() && row.inner_step == 1 && row.metric != Metric::Accuracy && row.split == TEST
+    };
     let learnt = rows.iter().filter(adapted).filter(|row| row.method == "maml" || row.method == "fomaml");
     let Some(one) = learnt.max_by_key(|row| row.iteration) else {
         return "The run is done.".into();
     };
     let same = |row: &&SummaryRow| {
-        (row.iteration, &row.method, row.support, row.metric)
-            == (one.iteration, &one.method, one.support, one.metric)
+        (row.iteration, &row.method, &row.split, row.support, row.metric)
+            == (one.iteration, &one.method, &one.split, one.support, one.metric)
     };
     let before = rows.iter().filter(same).find(|row| row.inner_step == 0 && row.versus.is_none());
     let versus = rows.iter().filter(same).filter(|row| row.inner_step == 1).filter_map(|row| {

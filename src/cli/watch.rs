@@ -82,7 +82,7 @@ fn view(folder: &Path, manifest: &Manifest) -> Result<String> {
     let summary = read::read_summary(&folder.join(SUMMARY_FILE)).unwrap_or_default();
     for slice in slices(&summary) {
         let table = curves::adaptation_table(slice);
-        text += &format!("\nsupport {}, last evaluations\n{table}", slice.support);
+        text += &format!("\n{}, last evaluations\n{table}", slice.label());
     }
     Ok(text)
 }

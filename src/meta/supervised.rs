@@ -69,6 +69,31 @@ impl Learner {
         Plan::new("meta_gradient", tape, inputs, outputs)
     }
 
+    /// The outer loss that [`meta_gradient`](Self::meta_gradient) differentiates, of parameters that have taken `steps`
+    /// inner steps on `support` points.
+    ///
+    /// Ports in: `theta`, `support_x` (only where [`Network::needs_support`] and `steps` is not 0), `query_x`, `query_y`.
+    /// Ports out: `loss`.
+    pub fn outer_loss(&self, lead: &[usize], support: usize, query: usize, steps: usize) -> Plan {
+        let tape = Tape::new();
+        let (inputs, outputs) = {
+            let theta = self.model.layout().inputs(&tape, lead);
+            let mut inputs = vec![self.model.layout().port("theta", &theta)];
+            let mut beside = None;
+            if self.model.needs_support() && steps > 0 {
+                let x = self.xs(&tape, lead, support);
+                inputs.push(Port::single("support_x", x));
+                beside = Some(self.moments(&theta, x, steps));
+            }
+            let points = self.points(&tape, lead, query);
+            inputs.extend(points.ports("query"));
+            let pass = Pass { updates: steps, judging: false, support: beside.as_deref() };
+            let (loss, _) = self.loss_on(&theta, &points, if steps > 0 { support } else { query }, &pass);
+            (inputs, vec![Port::single("loss", loss)])
+        };
+        Plan::new("outer_loss", tape, inputs, outputs)
+    }
+
     /// One inner step on `n` points: `theta`, `rate`, `x`, `y` → `adapted` (as theta), `loss` (before the step).
     pub fn adapt(&self, lead: &[usize], n: usize) -> Plan {
         self.adapt_after(lead, n, 0)
@@ -121,6 +146,27 @@ impl Learner {
             (inputs, vec![Port::single("loss", loss), Port::single("predicted", predicted)])
         };
         Plan::new("evaluate", tape, inputs, outputs)
+    }
+
+    /// What the network's body (see [`Network::body`]) makes of `support` and of `n` query points, each normalised as
+    /// evaluations do.
+    ///
+    /// Ports in: `theta` (the body's), `support_x`, `query_x`.
+    /// Ports out: `support [lead…, support, features]`, `query [lead…, n, features]`.
+    pub fn features(body: &Network, lead: &[usize], support: usize, n: usize) -> Plan {
+        let tape = Tape::new();
+        let (inputs, outputs) = {
+            let theta = body.layout().inputs(&tape, lead);
+            let size = body.input().iter().product();
+            let [shown, asked] = [support, n].map(|n| tape.input(&[lead, &[n, size]].concat()));
+            let (_, moments) = body.pass(&theta, shown, &Pass::default());
+            let judging = Pass { judging: true, support: Some(&moments), ..Pass::default() };
+            let of = |x| body.pass(&theta, x, &judging).0;
+            let outputs = vec![Port::single("support", of(shown)), Port::single("query", of(asked))];
+            let inputs = [Port::single("support_x", shown), Port::single("query_x", asked)];
+            (std::iter::once(body.layout().port("theta", &theta)).chain(inputs).collect(), outputs)
+        };
+        Plan::new("features", tape, inputs, outputs)
     }
 
     fn xs<'t>(&self, tape: &'t Tape, lead: &[usize], n: usize) -> Var<'t> {

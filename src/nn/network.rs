@@ -104,6 +104,15 @@ impl Network {
         Layout { entries: self.blocks.iter().flat_map(|placed| placed.entries.clone()).collect() }
     }
 
+    /// The network without its last block, where that is linear and something below it has parameters: what makes the
+    /// features that the last layer reads. Its parameters are the first of the whole network's.
+    pub fn body(&self) -> Option<Network> {
+        let (last, below) = self.blocks.split_last()?;
+        let linear = matches!(last.block, Block::Linear { .. });
+        let learns = below.iter().any(|placed| !placed.entries.is_empty());
+        (linear && learns).then(|| Network { input: self.input.clone(), blocks: below.to_vec() })
+    }
+
     /// Whether queries are normalised with the moments of support points, so that judging them needs both.
     pub fn needs_support(&self) -> bool {
         self.modes().any(|mode| mode == BatchMode::Support)

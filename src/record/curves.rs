@@ -2,7 +2,7 @@
 
 use super::number::short_text;
 use super::picture::{Picture, Published, Series};
-use super::row::{Metric, SummaryRow};
+use super::row::{Metric, SummaryRow, TEST};
 use super::table::Table;
 use std::collections::BTreeMap;
 
@@ -16,6 +16,22 @@ pub struct Slice<'a> {
 }
 
 impl<'a> Slice<'a> {
+    /// What sets the slice apart beside its metric: `support 5`, or `support 5, val`.
+    pub fn label(&self) -> String {
+        match self.split {
+            TEST => format!("support {}", self.support),
+            split => format!("support {}, {split}", self.support),
+        }
+    }
+
+    /// The end of a picture's file name: `accuracy_5`, or `accuracy_5_val`.
+    pub fn file_tail(&self) -> String {
+        match self.split {
+            TEST => format!("{}_{}", self.metric.name(), self.support),
+            split => format!("{}_{}_{split}", self.metric.name(), self.support),
+        }
+    }
+
     fn rows(&self) -> impl Iterator<Item = &'a SummaryRow> + use<'a> {
         let Slice { rows, metric, split, support } = *self;
         rows.iter().filter(move |row| row.metric == metric && row.split == split && row.support == support)

@@ -33,6 +33,10 @@ pub struct Manifest {
     /// How the gradients of this run's programs stood against differences of the loss, by method.
     #[serde(default)]
     pub gradients: BTreeMap<String, GradientRecord>,
+    /// By method, the meta-iteration whose parameters were best on the validation tasks and are those of the test rows;
+    /// empty until the run is done, and where `eval.select` is not `best`.
+    #[serde(default)]
+    pub selected: BTreeMap<String, u64>,
     /// Versions of mamlx and of the parts that can change a number.
     pub versions: BTreeMap<String, String>,
     pub plugins: Vec<PluginRecord>,

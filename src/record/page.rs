@@ -111,7 +111,7 @@ impl Group {
     /// One metric and support size: pictures, and a table beside the published numbers.
     fn slice(&self, page: &mut String, slice: Slice) {
         let name = slice.metric.name();
-        let title = format!("{name} with {} per update", slice.support);
+        let title = format!("{name} with {}", slice.label());
         let _ = writeln!(page, "<h3>{}</h3>", escape(&title));
         page.push_str(&curves::adaptation_picture(slice, "After gradient steps").svg());
         page.push_str(&curves::learning_picture(slice, &[0, 1], "While training").svg());

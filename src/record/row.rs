@@ -72,6 +72,9 @@ pub const TIMING_HEADER: [&str; 12] = [
 /// Before the name of a task parameter in the header of `eval.csv`.
 pub const TASK_PREFIX: &str = "task_";
 
+/// The word of the column `split` for the tasks that results are about.
+pub const TEST: &str = "test";
+
 /// What every raw row says about its run, so that files of many runs can be concatenated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {

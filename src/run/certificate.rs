@@ -1,21 +1,23 @@
 //! The gradient certificate: before a run trusts its programs, their meta-gradient is held against central differences
 //! of the whole outer loss.
 //!
-//! The outer loss is walked through step by step in f64, by the plans of one inner step and of the evaluation, which
+//! The outer loss is walked through step by step in f64, by the plans of one inner step and of the loss alone, which
 //! share no derivative with the meta-gradient. Against it stand the meta-gradient of the f64 oracle and that of the
 //! lowered f32 program, along a few random directions, on synthetic points at a random place of the parameter space: the
 //! certificate is about the programs, not about the data. The order of the derivative is proven by its distance from
 //! the other order, which has to be far beyond the error.
 
 use super::experiment::Experiment;
+use super::few_shot::{self, classifier};
 use super::supervised;
 use crate::error::Result;
 use crate::graph::eval::evaluate;
 use crate::graph::{Plan, Port};
 use crate::lower::lower;
 use crate::meta::build;
+use crate::meta::supervised::Learner as Plans;
 use crate::nn::layout::Start;
-use crate::nn::{Layout, Policy};
+use crate::nn::{Layout, Policy, Role};
 use crate::random::{Purpose, Stream, stream};
 use crate::spec::{Loss, Method, Order, PluginKind, Reduction, Spec, Word};
 use rand_distr::{Distribution, StandardNormal};
@@ -31,6 +33,13 @@ const MOST_POINTS: usize = 10;
 /// Multiply-adds of one evaluation of the meta-gradient at most, as far as fewer points can help: the f64 oracle is
 /// slow, and a run should not wait for it.
 const MOST_WORK: usize = 2_000_000;
+/// Points of a data set at most; fewer would leave a batch normalisation of few pixels little to vary.
+const MOST_IMAGES: usize = 4;
+/// Multiply-adds of the network on one of these points at most, and how small an image may become to get there, in pixels.
+const MOST_POINT_WORK: usize = 1_000_000;
+const LEAST_SIDE: usize = 8;
+/// Inner steps at most: each is the same once more. The second is for images.
+const MOST_STEPS: [usize; 2] = [5, 2];
 /// What an error may be. The f64 bound is that of the central differences, the f32 bound that of a long sum.
 const TOLERANCE_F64: f64 = 1e-5;
 const TOLERANCE_F32: f64 = 1e-3;
@@ -67,7 +76,17 @@ pub fn certificates(experiment: &Experiment) -> Result<Vec<Certificate>> {
             let tasks = plugin.tasks(&spec.task.params)?;
             let (x, y, task) = (tasks.spaces().x.len(), tasks.spaces().y.len(), tasks.spaces().task.len());
             let inputs = |method| x + if method == Method::Oracle { task } else { 0 };
-            trained.map(|method| supervised_of(spec, method, inputs(method), y)).collect()
+            let of = |method| {
+                let plans = supervised::plans(spec, method, &[inputs(method)], y)?;
+                let work = plans.model.layout().size() * (spec.inner.steps.min(MOST_STEPS[0]) + 1);
+                Ok(supervised_of(
+                    spec,
+                    method,
+                    &plans,
+                    ((MOST_WORK / work).clamp(1, MOST_POINTS), MOST_STEPS[0]),
+                ))
+            };
+            trained.map(of).collect()
         }
         PluginKind::Environment => {
             let env = plugin.env(&spec.task.params, 1)?;
@@ -84,22 +103,52 @@ pub fn certificates(experiment: &Experiment) -> Result<Vec<Certificate>> {
             }
             Ok(all)
         }
-        PluginKind::Data => Ok(vec![]),
+        PluginKind::Data => {
+            let shape = plugin.data(&spec.task.params)?.spaces().item_shape.clone();
+            let most = (MOST_IMAGES, MOST_STEPS[1]);
+            let of = |method| Ok(supervised_of(spec, method, &image_plans(spec, method, &shape)?, most));
+            trained.map(of).collect()
+        }
     }
 }
 
-fn supervised_of(spec: &Spec, method: Method, inputs: usize, outputs: usize) -> Result<Certificate> {
-    let plans = supervised::plans(spec, method, &[inputs], outputs)?;
+/// The plans of a method on items of a data set. Images are halved, as often as the layers let them, until one of them
+/// is little enough work: what is certified are the same layers on smaller images.
+fn image_plans(spec: &Spec, method: Method, shape: &[usize]) -> Result<Plans> {
+    let of = |shape: &[usize]| match method.classifies() {
+        true => classifier::plans(spec, method, shape, spec.task.ways.unwrap_or(2)),
+        false => few_shot::plans(spec, method, shape),
+    };
+    let work = |plans: &Plans| lower(plans.evaluate(&[], 1)).flops() as usize / 2;
+    let (mut plans, mut shape) = (of(shape)?, shape.to_vec());
+    while shape.len() > 1 && work(&plans) > MOST_POINT_WORK {
+        shape[..2].iter_mut().for_each(|side| *side = side.div_ceil(2));
+        match of(&shape) {
+            Ok(smaller) if shape[..2].iter().all(|side| *side >= LEAST_SIDE) => plans = smaller,
+            _ => break,
+        }
+    }
+    Ok(plans)
+}
+
+/// The certificate of a supervised method, on at most so many points and inner steps.
+fn supervised_of(
+    spec: &Spec,
+    method: Method,
+    plans: &Plans,
+    (most, most_steps): (usize, usize),
+) -> Certificate {
     let adapts = matches!(method, Method::Maml | Method::Fomaml);
     let layout = plans.model.layout();
-    let steps = if adapts { spec.inner.steps.min(5) } else { 0 };
-    let most = (MOST_WORK / (layout.size() * (steps + 1))).clamp(1, MOST_POINTS);
-    let (support, query) = (spec.task.support.min(most), spec.task.query.min(most));
+    let (inputs, outputs) = (plans.model.input().iter().product::<usize>(), plans.model.outputs());
+    let steps = if adapts { spec.inner.steps.min(most_steps) } else { 0 };
+    let ways = spec.task.ways.unwrap_or(1);
+    let (support, query) = ((ways * spec.task.support).min(most), (ways * spec.task.query).min(most));
     let mut draws = stream(0, Purpose::Certificate, 0, 0, 0);
     let theta = place(&layout, &mut draws);
     let points = |n: usize, draws: &mut Stream| {
         let x = normal(n * inputs, draws);
-        let y = match spec.inner.loss {
+        let y = match plans.loss {
             Loss::CrossEntropy => one_hot(n, outputs),
             Loss::SquaredError | Loss::Reinforce => normal(n * outputs, draws),
         };
@@ -107,13 +156,20 @@ fn supervised_of(spec: &Spec, method: Method, inputs: usize, outputs: usize) -> 
     };
     let ((sx, sy), (qx, qy)) = (points(support, &mut draws), points(query, &mut draws));
     // A sum over points is as much steeper than their mean.
-    let rate = [if spec.inner.reduction == Reduction::Sum { 0.1 / support as f64 } else { 0.1 }];
-    let (inner, outer) = (plans.adapt(&[], support), plans.evaluate(&[], query));
+    let rate = [if plans.reduction == Reduction::Sum { 0.1 / support as f64 } else { 0.1 }];
+    let inner: Vec<Plan> = (0..steps).map(|step| plans.adapt_after(&[], support, step)).collect();
+    let outer = plans.outer_loss(&[], support, query, steps);
     let adapted = |theta: &[f64]| {
-        let step = |theta: Vec<f64>| evaluate(&inner, &[&theta, &rate, &sx, &sy]).swap_remove(0);
-        (0..steps).fold(theta.to_vec(), |theta, _| step(theta))
+        let step = |theta: Vec<f64>, plan: &Plan| evaluate(plan, &[&theta, &rate, &sx, &sy]).swap_remove(0);
+        inner.iter().fold(theta.to_vec(), step)
     };
-    let loss = |theta: &[f64]| evaluate(&outer, &[theta, &qx, &qy])[0][0];
+    let loss = |theta: &[f64]| {
+        let mut given: Vec<&[f64]> = vec![theta, &sx, &qx, &qy];
+        if outer.inputs.len() == 3 {
+            given.remove(1);
+        }
+        evaluate(&outer, &given)[0][0]
+    };
     let moved = adapted(&theta);
     let whole = |theta: &[f64]| loss(&adapted(theta));
     let frozen = |place: &[f64]| {
@@ -123,10 +179,17 @@ fn supervised_of(spec: &Spec, method: Method, inputs: usize, outputs: usize) -> 
     let plan = plans.meta_gradient(&[], support, query, steps);
     let given: Vec<&[f64]> =
         if steps > 0 { vec![&theta, &rate, &sx, &sy, &qx, &qy] } else { vec![&theta, &qx, &qy] };
-    let exact = evaluate(&plan, &given).swap_remove(0);
-    let lowered = run_f32(plan, &given).swap_remove(0);
+    let (mut exact, mut lowered) =
+        (evaluate(&plan, &given).swap_remove(0), run_f32(plan, &given).swap_remove(0));
+    for (entry, (_, _, range)) in layout.entries.iter().zip(layout.parts()) {
+        // What stands here is no gradient: no loss of training depends on a running average.
+        if entry.role == Role::Average {
+            exact[range.clone()].fill(0.0);
+            lowered[range].fill(0.0);
+        }
+    }
     let order = if plans.order == Order::Second && adapts { 2 } else { 1 };
-    Ok(judge(method.word(), order, adapts, [&whole, &frozen], &theta, [&exact, &lowered]))
+    judge(method.word(), order, adapts, [&whole, &frozen], &theta, [&exact, &lowered])
 }
 
 /// One number of the parameters, and the same with the inner gradient held constant.

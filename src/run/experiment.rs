@@ -170,7 +170,11 @@ impl Experiment {
         let order = |method: &Method| match method {
             Method::Maml if spec.inner.order == Order::Second => Some(2),
             Method::Maml | Method::Fomaml => Some(1),
-            Method::Pretrained | Method::Random | Method::Oracle => None,
+            Method::Pretrained
+            | Method::Random
+            | Method::Oracle
+            | Method::Finetune
+            | Method::NearestNeighbour => None,
         };
         let orders = spec.methods.iter().filter_map(|m| Some((m.word().to_string(), order(m)?)));
         let version = |name: &str, version: &str| (name.to_string(), version.to_string());
@@ -186,6 +190,7 @@ impl Experiment {
             device: "cpu".into(),
             derivative_order: orders.collect(),
             gradients: gradients.iter().map(|found| (found.of.clone(), record(found))).collect(),
+            selected: BTreeMap::new(),
             versions: BTreeMap::from([
                 version("mamlx", env!("CARGO_PKG_VERSION")),
                 version("luminal", "0.2.0"),

@@ -4,12 +4,12 @@
 //! code that the run uses, and then multiplied.
 
 use super::experiment::Experiment;
-use super::learner::{Learner, State};
-use super::session::start;
+use super::learner::{Learner, Split, State};
+use super::session::{start, twin};
 use crate::error::Result;
 use crate::lower::{Program, lower};
 use crate::record::row::{TimingRow, TrainRow};
-use crate::spec::{Method, Optimizer, PluginKind, Spec};
+use crate::spec::{Method, Optimizer, PluginKind, Select, Spec};
 use std::time::{Duration, Instant};
 
 /// Meta-iterations are repeated until their time is known, up to this long for each method.
@@ -36,6 +36,7 @@ pub struct MethodForecast {
     pub iterations: u64,
     /// Of one meta-iteration.
     pub train_secs: f64,
+    /// On test tasks and on validation tasks.
     pub evaluations: u64,
     /// Of one evaluation.
     pub eval_secs: f64,
@@ -65,7 +66,7 @@ pub fn forecast(experiment: &Experiment, threads: usize) -> Result<Forecast> {
     let small = experiment.with(small);
     let mut few_tasks = small.learner(threads)?;
     let (mut all_tasks, mut methods) = (None, vec![]);
-    for method in &spec.methods {
+    for (number, method) in spec.methods.iter().enumerate() {
         let scale = |all: usize| all as f64 / few(all) as f64;
         let [mut train_secs, mut eval_secs] = measure(&small.spec, &mut *few_tasks, *method)?;
         train_secs *= scale(spec.outer.tasks);
@@ -77,18 +78,25 @@ pub fn forecast(experiment: &Experiment, threads: usize) -> Result<Forecast> {
             };
             [train_secs, eval_secs] = measure(&whole, &mut **learner, *method)?;
         }
-        let iterations = if *method == Method::Random { 0 } else { spec.outer.iterations as u64 };
+        let learnt = if *method == Method::Random { 0 } else { spec.outer.iterations as u64 };
+        // A method that uses what another has learnt is evaluated as often.
+        let iterations = if twin(spec, number).is_some() { 0 } else { learnt };
         let between = match spec.eval.every as u64 {
             0 => 0,
             // The last meta-iteration is always evaluated, once.
-            every => iterations.saturating_sub(1) / every,
+            every => learnt.saturating_sub(1) / every,
         };
         methods.push(MethodForecast {
             method: *method,
             parameters: few_tasks.layout(*method).size(),
             iterations,
             train_secs,
-            evaluations: between + 1,
+            evaluations: match (few_tasks.validates(), spec.eval.select) {
+                (false, _) => between + 1,
+                (true, Select::Last) => 2 * (between + 1),
+                // One more, on the test tasks.
+                (true, Select::Best) => between + 2,
+            },
             eval_secs: eval_secs * supports,
         });
     }
@@ -121,7 +129,7 @@ fn measure(spec: &Spec, learner: &mut dyn Learner, method: Method) -> Result<[f6
         train_secs = began.elapsed().as_secs_f64() / f64::from(done);
     }
     let began = Instant::now();
-    learner.evaluate(method, state.iteration, &state.theta)?;
+    learner.evaluate(Split::Test, method, state.iteration, &state.theta)?;
     Ok([train_secs, began.elapsed().as_secs_f64()])
 }
 

@@ -2,7 +2,8 @@
 
 use crate::error::Result;
 use crate::nn::Layout;
-use crate::record::row::{EvalRow, TimingRow, TrainRow};
+use crate::random::Purpose;
+use crate::record::row::{EvalRow, TEST, TimingRow, TrainRow};
 use crate::spec::Method;
 
 /// Everything of a method that changes while it trains.
@@ -21,6 +22,42 @@ pub struct State {
     pub env_steps: u64,
 }
 
+/// Which tasks an evaluation is made on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Split {
+    Test,
+    /// Those that `eval.select: best` chooses by.
+    Val,
+}
+
+impl Split {
+    /// The word in the column `split`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Split::Test => TEST,
+            Split::Val => "val",
+        }
+    }
+
+    /// What draws its tasks, or their classes.
+    pub fn task(self) -> Purpose {
+        if self == Split::Test { Purpose::EvalTask } else { Purpose::ValTask }
+    }
+
+    /// What draws the points of its tasks.
+    pub fn points(self) -> Purpose {
+        if self == Split::Test { Purpose::EvalPoints } else { Purpose::ValPoints }
+    }
+
+    /// What draws the resets of its episodes, and what their actions.
+    pub fn episodes(self) -> [Purpose; 2] {
+        match self {
+            Split::Test => [Purpose::EvalReset, Purpose::EvalAction],
+            Split::Val => [Purpose::ValReset, Purpose::ValAction],
+        }
+    }
+}
+
 /// A learning problem: a spec with its plugin and its lowered programs.
 pub trait Learner {
     /// Parameters of a method's network.
@@ -32,6 +69,18 @@ pub trait Learner {
     /// One meta-iteration: advances `state` and fills the rows, whose method and iteration are set by the caller.
     fn train(&mut self, state: &mut State, train: &mut TrainRow, timing: &mut TimingRow) -> Result<()>;
 
-    /// Evaluates parameters of a method on the test tasks: rows by support size, task, inner step.
-    fn evaluate(&mut self, method: Method, iteration: u64, theta: &[f32]) -> Result<Vec<EvalRow>>;
+    /// Whether there are validation tasks.
+    fn validates(&self) -> bool;
+
+    /// Evaluates parameters of a method on the tasks of a split: rows by support size, task, inner step.
+    ///
+    /// # Panics
+    /// May, on [`Split::Val`], where there are no validation tasks.
+    fn evaluate(
+        &mut self,
+        split: Split,
+        method: Method,
+        iteration: u64,
+        theta: &[f32],
+    ) -> Result<Vec<EvalRow>>;
 }

@@ -7,6 +7,7 @@
 //! | `forecast` | parameters, work, memory and time of an experiment, before it runs |
 //! | `session` | the loop over methods and meta-iterations: rows, evaluations, checkpoints, signals |
 //! | `saved` | saved weights, evaluated without training |
+//! | `selection` | which evaluations are made, and of which parameters |
 //! | `sweep` | the runs of a sweep, several at a time |
 //! | `replay`, `film` | one evaluated task played again and watched |
 //! | `learner` | what the loop asks of a learning problem |
@@ -35,6 +36,7 @@ pub mod returns;
 pub mod rl;
 pub mod rollout;
 pub mod saved;
+pub mod selection;
 pub mod session;
 pub mod signals;
 pub mod supervised;

@@ -97,7 +97,8 @@ impl Programs {
         let shared = |plan: Plan| Shared::new(lower(plan), threads);
         let Counts { support, query, eval } = counts;
         let train = match method {
-            Method::Random => None,
+            // A fine-tuned classifier is trained by programs of its own.
+            Method::Random | Method::Finetune | Method::NearestNeighbour => None,
             Method::Maml | Method::Fomaml => {
                 Some(plans.meta_gradient(&[], *support, *query, spec.inner.steps))
             }
@@ -106,7 +107,8 @@ impl Programs {
         };
         let adapts = matches!(method, Method::Maml | Method::Fomaml);
         // Only a network that counts steps has more than one stage (see `Network::counts_steps`).
-        let last = if plans.model.counts_steps() { spec.inner.steps } else { 0 };
+        let counts_steps = plans.model.counts_steps() && !method.classifies();
+        let last = if counts_steps { spec.inner.steps } else { 0 };
         let row = |program: &dyn Fn(usize) -> Plan| (0..=last).map(|at| shared(program(at))).collect();
         let adapts_at_test = method != Method::Oracle;
         let adapt = adapts_at_test
@@ -120,6 +122,18 @@ impl Programs {
             adapt,
             evaluate: Stages(evaluate),
             beside,
+        }
+    }
+
+    /// Programs that only train, on batches of `points` points, without an inner step.
+    pub fn ordinary(plans: &Plans, points: usize, threads: usize) -> Programs {
+        let program = Shared::new(lower(plans.meta_gradient(&[], 0, points, 0)), threads);
+        Programs {
+            layout: plans.model.layout(),
+            train: Some(Training { program, adapts: false }),
+            adapt: None,
+            evaluate: Stages(vec![]),
+            beside: false,
         }
     }
 

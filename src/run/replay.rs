@@ -3,14 +3,17 @@
 
 use super::experiment::Experiment;
 use super::film::Film;
-use super::learner::Learner;
+use super::learner::{Learner, Split};
 use super::rl::environment::Environments;
 use super::rl::task::{Bench, Spent};
 use super::saved::{iterations, parameters};
+use super::selection;
 use crate::error::{Error, Result};
 use crate::plugin::View;
+use crate::record::folder::EVAL_FILE;
+use crate::record::read::read_eval;
 use crate::record::weights::Weights;
-use crate::spec::{Method, PluginKind, Word};
+use crate::spec::{Method, PluginKind, Select, Spec, Word};
 use std::path::Path;
 
 /// What to play.
@@ -20,7 +23,7 @@ pub struct Choice {
     pub task: usize,
     /// The spec's first adapted method, if none is named.
     pub method: Option<Method>,
-    /// The last evaluated meta-iteration, if none is named.
+    /// If none is named, the one that was selected, or else the last evaluated one.
     pub iteration: Option<u64>,
     /// One of the spec's support sizes; its first, if none is named.
     pub support: Option<usize>,
@@ -86,9 +89,10 @@ pub fn replay(experiment: &Experiment, weights: &Path, choice: &Choice) -> Resul
             choice.episode
         ));
     }
+    let selected = selected(spec, weights, method)?;
     let weights = Weights::read(weights)?;
     let known = iterations(&weights, method);
-    let iteration = choice.iteration.or(known.last().copied());
+    let iteration = choice.iteration.or(selected).or(known.last().copied());
     let Some(iteration) = iteration.filter(|iteration| known.contains(iteration)) else {
         let wanted = choice.iteration.map_or("any".to_owned(), |wanted| wanted.to_string());
         return input(format!(
@@ -101,7 +105,7 @@ pub fn replay(experiment: &Experiment, weights: &Path, choice: &Choice) -> Resul
         let count = learner.test_tasks().len();
         return input(format!("--task: {} is not below the {count} test tasks (eval.tasks)", choice.task));
     };
-    let evaluation = learner.evaluation(method, which);
+    let evaluation = learner.evaluation(Split::Test, method, which);
     let wanted = choice.steps.clone().unwrap_or_else(|| (0..=evaluation.steps(spec.eval.steps)).collect());
     let most = wanted.iter().copied().max().unwrap_or(0);
     if most > MOST_STEPS || most > evaluation.steps(most) {
@@ -127,4 +131,14 @@ pub fn replay(experiment: &Experiment, weights: &Path, choice: &Choice) -> Resul
     })?;
     let task = learner.task_names().into_iter().zip(task.iter().copied()).collect();
     Ok(Replay { method, iteration, support, episode: choice.episode, task, view, shown })
+}
+
+/// The meta-iteration whose parameters the test rows of a run are of, where the spec selects them on validation tasks.
+/// The run's `eval.csv` lies beside its weights.
+pub(super) fn selected(spec: &Spec, weights: &Path, method: Method) -> Result<Option<u64>> {
+    if spec.eval.select == Select::Last {
+        return Ok(None);
+    }
+    let rows = read_eval(&weights.with_file_name(EVAL_FILE))?.rows;
+    Ok(selection::best(&rows, method))
 }

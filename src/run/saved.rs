@@ -2,7 +2,7 @@
 
 use super::experiment::Experiment;
 use super::learner::Learner;
-use super::session;
+use super::{selection, session};
 use crate::error::{Error, Result};
 use crate::record::weights::Weights;
 use crate::record::{RunFolder, SummaryRow};
@@ -31,11 +31,19 @@ pub fn evaluate(
     for method in &spec.methods {
         for iteration in iterations(&weights, *method) {
             let theta = parameters(&weights, &*learner, *method, iteration)?;
-            let rows = learner.evaluate(*method, iteration, &theta)?;
+            let rows = selection::evaluate(spec, &mut *learner, *method, iteration, &theta)?;
             rows.iter().try_for_each(|row| folder.eval(row))?;
             folder.flush()?;
             all.extend(rows);
         }
+        if iterations(&weights, *method).is_empty() {
+            continue;
+        }
+        let saved = |learner: &dyn Learner, at| parameters(&weights, learner, *method, at);
+        let rows = selection::conclude(spec, &mut *learner, *method, &all, saved)?;
+        rows.iter().try_for_each(|row| folder.eval(row))?;
+        folder.flush()?;
+        all.extend(rows);
     }
     if all.is_empty() {
         let names: Vec<&str> = spec.methods.iter().map(|m| m.word()).collect();

@@ -3,14 +3,17 @@
 use super::certificate::certificates;
 use super::experiment::Experiment;
 use super::learner::{Learner, State};
+use super::saved::{iterations, parameters};
+use super::selection;
 use super::signals::StopRequest;
 use crate::error::{Error, Result};
 use crate::nn::init;
 use crate::random::{Purpose, stream};
+use crate::record::row::TEST;
 use crate::record::weights::{Tensor, Weights};
 use crate::record::{
-    Against, Checkpoint, Comparison, EvalRow, Packer, Progress, RunFolder, Stamp, Status, SummaryRow,
-    TimingRow, TrainRow, Unpacker, read, summarise,
+    Against, Checkpoint, Comparison, EvalRow, Manifest, Packer, Progress, RunFolder, Stamp, Status,
+    SummaryRow, TimingRow, TrainRow, Unpacker, read, summarise,
 };
 use crate::spec::{Method, Spec, Word};
 use std::collections::BTreeMap;
@@ -85,7 +88,10 @@ pub fn run(experiment: &Experiment, folder: &Path, options: &Options) -> Result<
     };
     let outcome = session.train_all(&mut *learner, checkpoint.as_ref());
     match &outcome {
-        Ok(()) => session.folder.write_manifest(&manifest(Status::Done, None))?,
+        Ok(()) => {
+            let selected = selection::selected(&experiment.spec, &session.rows);
+            session.folder.write_manifest(&Manifest { selected, ..manifest(Status::Done, None) })?;
+        }
         Err(Error::Stopped { .. }) => {}
         // Where the disk failed, these fail as well; the first error is the one to tell.
         Err(e) => {
@@ -159,6 +165,9 @@ impl Session<'_> {
 
     fn train(&mut self, learner: &mut dyn Learner, number: usize, mut state: State) -> Result<()> {
         let method = state.method;
+        if let Some(twin) = twin(self.spec, number) {
+            return self.follow(learner, number, state, twin);
+        }
         let total = if method == Method::Random { 0 } else { self.spec.outer.iterations as u64 };
         let mut progress = Progress::start(self.label.as_deref(), method.word(), state.iteration, total);
         if total == 0 {
@@ -203,16 +212,32 @@ impl Session<'_> {
                 self.commit(number, Some(&state))?;
             }
         }
+        self.conclude(learner, method, &progress)?;
+        progress.finish();
+        self.commit(number + 1, None)
+    }
+
+    /// Evaluates a method whose training is that of an earlier one, on what that one learnt.
+    fn follow(
+        &mut self,
+        learner: &mut dyn Learner,
+        number: usize,
+        mut state: State,
+        twin: Method,
+    ) -> Result<()> {
+        let progress = Progress::start(self.label.as_deref(), state.method.word(), 0, 0);
+        for iteration in iterations(&self.weights, twin) {
+            state.theta = parameters(&self.weights, learner, twin, iteration)?;
+            state.iteration = iteration;
+            self.evaluate(learner, &state, &progress)?;
+        }
+        self.conclude(learner, state.method, &progress)?;
         progress.finish();
         self.commit(number + 1, None)
     }
 
     fn evaluate(&mut self, learner: &mut dyn Learner, state: &State, progress: &Progress) -> Result<()> {
-        let rows = learner.evaluate(state.method, state.iteration, &state.theta)?;
-        for row in &rows {
-            self.folder.eval(row)?;
-        }
-        self.rows.extend(rows);
+        let rows = selection::evaluate(self.spec, learner, state.method, state.iteration, &state.theta)?;
         let prefix = format!("{}/{}/", state.method.word(), state.iteration);
         self.weights.tensors.extend(learner.layout(state.method).parts().into_iter().map(
             |(name, shape, range)| Tensor {
@@ -221,15 +246,35 @@ impl Session<'_> {
                 values: state.theta[range].to_vec(),
             },
         ));
+        self.record(rows, progress)
+    }
+
+    /// What is left to evaluate when a method is trained.
+    fn conclude(&mut self, learner: &mut dyn Learner, method: Method, progress: &Progress) -> Result<()> {
+        let weights = &self.weights;
+        let saved = |learner: &dyn Learner, at| parameters(weights, learner, method, at);
+        let rows = selection::conclude(self.spec, learner, method, &self.rows, saved)?;
+        if rows.is_empty() { Ok(()) } else { self.record(rows, progress) }
+    }
+
+    /// Takes the rows of one evaluation to the files, and says what they mean.
+    fn record(&mut self, rows: Vec<EvalRow>, progress: &Progress) -> Result<()> {
+        for row in &rows {
+            self.folder.eval(row)?;
+        }
+        let Some(EvalRow { iteration, method, .. }) = rows.first().cloned() else { return Ok(()) };
+        let mut splits: Vec<String> = rows.iter().map(|row| row.split.clone()).collect();
+        splits.dedup();
+        self.rows.extend(rows);
         self.folder.flush()?;
         self.unpublished = true;
         self.publish(false)?;
         // An evaluation is compared with others of its iteration and with methods that are never trained.
-        let near = |row: &&EvalRow| row.iteration == state.iteration || row.method == Method::Random.word();
+        let near = |row: &&EvalRow| row.iteration == iteration || row.method == Method::Random.word();
         let near: Vec<EvalRow> = self.rows.iter().filter(near).cloned().collect();
         let latest: Vec<SummaryRow> = summary(self.spec, &near)
             .into_iter()
-            .filter(|row| row.iteration == state.iteration && row.method == state.method.word())
+            .filter(|row| row.iteration == iteration && row.method == method && splits.contains(&row.split))
             .collect();
         progress.note(&crate::record::note::evaluation(&latest));
         Ok(())
@@ -261,6 +306,12 @@ impl Session<'_> {
         self.committed = Instant::now();
         Ok(())
     }
+}
+
+/// The method before this one in the spec's list that trains exactly as it does: both baselines that classify.
+pub fn twin(spec: &Spec, number: usize) -> Option<Method> {
+    let before = &spec.methods[..number];
+    before.iter().copied().find(|method| method.classifies()).filter(|_| spec.methods[number].classifies())
 }
 
 /// The one or two numbers of a meta-iteration that a person watches.
@@ -305,7 +356,8 @@ pub fn summary(spec: &Spec, rows: &[EvalRow]) -> Vec<SummaryRow> {
     }
     summarise(rows, &comparisons, |key| {
         let matches = |p: &&crate::spec::Published| {
-            p.method.word() == key.method
+            key.split == TEST
+                && p.method.word() == key.method
                 && p.support.is_none_or(|support| support == key.support as usize)
                 && p.metric.word() == key.metric.name()
         };

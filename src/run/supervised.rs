@@ -1,6 +1,6 @@
 //! Algorithm 2 at work: tasks from a plugin, meta-gradients from a program, an outer optimiser.
 
-use super::learner::{Learner, State};
+use super::learner::{Learner, Split, State};
 use super::programs::{Counts, Curve, Points, Programs, TaskWork, accuracy, outer_step};
 use super::test_tasks;
 use super::workers::Workers;
@@ -23,6 +23,8 @@ pub struct Supervised {
     methods: BTreeMap<Method, Programs>,
     /// Test tasks, each `[task]`.
     test_tasks: Vec<Vec<f32>>,
+    /// Validation tasks; none where the spec does not select by them.
+    val_tasks: Vec<Vec<f32>>,
     task_names: Vec<String>,
     batch: Vec<TaskWork>,
 }
@@ -38,6 +40,8 @@ impl Supervised {
         let task_names: Vec<String> = shape.task.iter().map(|field| field.name.clone()).collect();
         let test_tasks =
             test_tasks::of(spec, spec_folder, &task_names, |seed, task| first.sample_task(seed, task))?;
+        let val_tasks =
+            test_tasks::validation(spec, &task_names, |seed, task| first.sample_task(seed, task))?;
         let methods = spec.methods.iter().map(|method| {
             let width = inputs(&shape, *method);
             let plans = plans(spec, *method, &[width], shape.y.len())?;
@@ -48,6 +52,7 @@ impl Supervised {
             spec: spec.clone(),
             workers: Workers::new(instances)?,
             test_tasks,
+            val_tasks,
             task_names,
             batch: vec![TaskWork::default(); spec.outer.tasks],
         })
@@ -125,17 +130,28 @@ impl Learner for Supervised {
         Ok(())
     }
 
-    fn evaluate(&mut self, method: Method, iteration: u64, theta: &[f32]) -> Result<Vec<EvalRow>> {
+    fn validates(&self) -> bool {
+        !self.val_tasks.is_empty()
+    }
+
+    fn evaluate(
+        &mut self,
+        split: Split,
+        method: Method,
+        iteration: u64,
+        theta: &[f32],
+    ) -> Result<Vec<EvalRow>> {
+        let posed = if split == Split::Val { &self.val_tasks } else { &self.test_tasks };
         let (spec, programs) = (&self.spec, &self.methods[&method]);
         let (classify, task_input) = (spec.inner.loss == Loss::CrossEntropy, method == Method::Oracle);
         let mut rows = vec![];
         for (which, support_size) in spec.eval.support.iter().enumerate() {
             let rates = super::rates(spec, method, which);
             let mut items: Vec<(Vec<f32>, Vec<EvalRow>)> =
-                self.test_tasks.iter().map(|t| (t.clone(), vec![])).collect();
+                posed.iter().map(|t| (t.clone(), vec![])).collect();
             self.workers.each(&mut items, |thread, plugin, number, (task, rows)| {
                 let at = |episode| {
-                    seed_at(spec.seed, Purpose::EvalPoints, *support_size as u64, number as u32, episode)
+                    seed_at(spec.seed, split.points(), *support_size as u64, number as u32, episode)
                 };
                 let (mut support, mut query) = (Points::default(), Points::default());
                 draw(&mut support, plugin, task, at(0), *support_size, task_input)?;
@@ -145,7 +161,7 @@ impl Learner for Supervised {
                     rows.push(EvalRow {
                         iteration,
                         method: method.word().into(),
-                        split: "test".into(),
+                        split: split.name().into(),
                         support: *support_size as u32,
                         task: number as u32,
                         inner_step: step as u32,

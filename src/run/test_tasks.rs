@@ -1,8 +1,9 @@
-//! The test tasks of a spec: read from a file, or drawn from the plugin.
+//! The test tasks of a spec, read from a file or drawn from the plugin, and its validation tasks.
 
+use super::learner::Split;
 use crate::error::{Error, Result};
-use crate::random::{Purpose, seed_at};
-use crate::spec::Spec;
+use crate::random::seed_at;
+use crate::spec::{Select, Spec};
 use std::path::Path;
 
 /// `eval.tasks` tasks, each one number per entry of `names`; the same for every method.
@@ -13,16 +14,9 @@ pub fn of(
     spec: &Spec,
     folder: &Path,
     names: &[String],
-    mut sample: impl FnMut(u64, &mut [f32]) -> Result<()>,
+    sample: impl FnMut(u64, &mut [f32]) -> Result<()>,
 ) -> Result<Vec<Vec<f32>>> {
-    let Some(file) = &spec.eval.task_file else {
-        let draw = |number| {
-            let mut task = vec![0.0; names.len()];
-            sample(seed_at(spec.seed, Purpose::EvalTask, 0, number as u32, 0), &mut task)?;
-            Ok(task)
-        };
-        return (0..spec.eval.tasks).map(draw).collect();
-    };
+    let Some(file) = &spec.eval.task_file else { return drawn(spec, Split::Test, names, sample) };
     let path = folder.join(file);
     let shown = path.display();
     let text = std::fs::read(&path).map_err(Error::io("read the test tasks (eval.task_file)", &path))?;
@@ -56,4 +50,31 @@ pub fn of(
         )));
     }
     Ok(tasks)
+}
+
+/// The validation tasks, of which there are some where the spec selects by them: as many as test tasks, drawn like
+/// training tasks.
+pub fn validation(
+    spec: &Spec,
+    names: &[String],
+    sample: impl FnMut(u64, &mut [f32]) -> Result<()>,
+) -> Result<Vec<Vec<f32>>> {
+    match spec.eval.select {
+        Select::Best => drawn(spec, Split::Val, names, sample),
+        Select::Last => Ok(vec![]),
+    }
+}
+
+fn drawn(
+    spec: &Spec,
+    split: Split,
+    names: &[String],
+    mut sample: impl FnMut(u64, &mut [f32]) -> Result<()>,
+) -> Result<Vec<Vec<f32>>> {
+    let draw = |number| {
+        let mut task = vec![0.0; names.len()];
+        sample(seed_at(spec.seed, split.task(), 0, number as u32, 0), &mut task)?;
+        Ok(task)
+    };
+    (0..spec.eval.tasks).map(draw).collect()
 }

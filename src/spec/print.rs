@@ -9,8 +9,11 @@ const FORM: &str = "mamlx spec 1\n";
 
 /// Keys that came after the first runs, as JSON pointers to their block, with the default that says what those runs did:
 /// while a key has it, the run keeps its name.
-const ADDED_LATER: [(&str, &str, &str); 2] =
-    [("/task", "sampling", "episodes"), ("/outer/optimizer", "products", "exact")];
+const ADDED_LATER: [(&str, &str, &str); 3] = [
+    ("/task", "sampling", "episodes"),
+    ("/outer/optimizer", "products", "exact"),
+    ("/eval", "select", "last"),
+];
 
 impl Spec {
     /// The spec as YAML with every default written out; reading it gives an equal Spec.

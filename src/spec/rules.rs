@@ -69,6 +69,13 @@ pub(super) fn check(walked: &Walked, kind: Option<PluginKind>, root: &Node, repo
             "remove one of the two, or set `inner.order: second`",
         );
     }
+    if spec.eval.select == Select::Best && spec.eval.every == 0 && report.clean(&["eval"]) {
+        fail(
+            "eval.select",
+            "`eval.select` is best, but `eval.every` is 0: there is one evaluation to choose from",
+            "add `every: N` to `eval`, the meta-iterations from one validation to the next (released: 500)",
+        );
+    }
     if let Some(kind) = kind {
         check_kind(spec, kind, report, fail);
     }
@@ -120,19 +127,30 @@ fn check_data(spec: &Spec, data: bool, report: &Report, fail: impl Fn(&str, &str
         let message = format!("`task.rotate` is for data sets; plugin `{plugin}` is none");
         fail("task.rotate", &message, "remove the line");
     }
+    let classifier = spec.methods.iter().copied().find(|method| method.classifies());
     if !data {
+        if let (Some(method), true) = (classifier, report.clean(&["methods"])) {
+            let method = method.word();
+            let message =
+                format!("`methods` has {method}, which is for data sets; plugin `{plugin}` is none");
+            fail("methods", &message, "it trains a classifier of all training classes; use pretrained here");
+        }
         return;
+    }
+    if let (Some(method), true) = (classifier, report.clean(&["methods", "model", "inner.loss"])) {
+        check_classifier(spec, method.word(), &fail);
     }
     let other = [Method::Pretrained, Method::Oracle].into_iter().find(|method| spec.methods.contains(method));
     if let (Some(other), true) = (other, report.clean(&["methods"])) {
         let message = format!("`methods` has {}, which classification does not offer", other.word());
         let help = match other {
             Method::Oracle => {
-                "classes have no parameters that an oracle could be told; use maml, fomaml or random"
+                "classes have no parameters that an oracle could be told; use maml, fomaml, finetune, nearest_neighbour \
+                  or random"
             }
             _ => {
                 "the labels of different tasks mean different classes, so there is nothing to train on all tasks at \
-                  once; use maml, fomaml or random"
+                  once; use finetune, which trains on all classes"
             }
         };
         fail("methods", &message, help);
@@ -143,5 +161,43 @@ fn check_data(spec: &Spec, data: bool, report: &Report, fail: impl Fn(&str, &str
             "`eval.task_file` is for tasks with parameters, which those of a data set have not",
             "remove the line; test tasks are a function of the seed",
         );
+    }
+}
+
+/// The last layer of such a classifier answers for the training classes and is replaced at test, so it must be a layer
+/// of its own, and the only one whose width is the number of classes.
+fn check_classifier(spec: &Spec, method: &str, fail: &impl Fn(&str, &str, &str)) {
+    if spec.inner.loss != Loss::CrossEntropy {
+        let message = format!("`inner.loss` must be cross_entropy where `methods` has {method}");
+        fail("inner.loss", &message, "write `loss: cross_entropy` or remove the line");
+    }
+    let Some(layers) = &spec.model.layers else {
+        if spec.model.hidden.is_empty() {
+            let message = format!("`model.hidden` is empty, but {method} needs a layer below the last");
+            fail("model.hidden", &message, "name at least one width");
+        }
+        return;
+    };
+    let (last, below) = layers.split_last().map_or((None, &[][..]), |(last, below)| (Some(last), below));
+    let answers = |layer: &Layer| matches!(layer, Layer::Linear { width: None, .. });
+    let learns =
+        |layer: &Layer| matches!(layer, Layer::Conv { .. } | Layer::Linear { .. } | Layer::Gru { .. });
+    if !last.is_some_and(answers) {
+        let message = format!(
+            "`model.layers` must end with a linear layer without `width` where `methods` has {method}"
+        );
+        fail(
+            "model.layers",
+            &message,
+            "its width is the number of training classes, and at test of `task.ways`",
+        );
+    } else if let Some(at) = below.iter().position(answers) {
+        let path = format!("model.layers[{at}]");
+        let message = format!("`{path}` has no `width`, but {method} replaces the last layer alone");
+        fail(&path, &message, "give it a width of its own");
+    } else if !below.iter().any(learns) {
+        let message =
+            format!("`model.layers` has nothing to learn below the last layer, which {method} replaces");
+        fail("model.layers", &message, "add a conv or linear layer");
     }
 }

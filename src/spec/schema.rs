@@ -55,6 +55,19 @@ pub enum Method {
     Random,
     /// Trained on all tasks with the task's parameters as extra inputs; not adapted.
     Oracle,
+    /// Data sets: an ordinary classifier of all training classes; at test its last layer is drawn anew and the whole
+    /// network fine-tuned on the support points (the fine-tuning baseline of the paper's table 1).
+    Finetune,
+    /// Data sets: the same classifier without its last layer; a query gets the class of the support point whose
+    /// features are nearest (the nearest-neighbour baseline of table 1). Not adapted.
+    NearestNeighbour,
+}
+
+impl Method {
+    /// Whether it trains one ordinary classifier of all training classes.
+    pub fn classifies(self) -> bool {
+        matches!(self, Method::Finetune | Method::NearestNeighbour)
+    }
 }
 
 /// Where tasks come from.
@@ -371,6 +384,9 @@ pub enum Products {
 pub struct Eval {
     /// Evaluate after every so many meta-iterations, and at the end; 0: only at the end.
     pub every: usize,
+    /// Which parameters are judged on the test tasks. With data sets that have a split `val`, and with `best`, every
+    /// evaluation is made on so many validation tasks too.
+    pub select: Select,
     /// Number of test tasks; tasks are the same for every method.
     pub tasks: usize,
     /// CSV file of test tasks, one column per task parameter, relative to the spec's folder; null: sampled.
@@ -386,6 +402,17 @@ pub struct Eval {
     pub rate: BTreeMap<Method, Vec<f64>>,
     /// Factor on the step size after the first update (paper: 0.5 for reinforcement learning, else 1).
     pub later_rate_factor: f64,
+}
+
+/// Model selection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Select {
+    /// Those of every evaluation; what counts are the last.
+    Last,
+    /// Those with the best mean over the validation tasks after the last gradient step, once, when the method is
+    /// trained. Validation tasks are drawn from the split `val` of a data set, and otherwise like training tasks.
+    Best,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -73,7 +73,7 @@ fn methods(field: Field<'_>) -> Vec<Method> {
     let (report, path) = (field.report, field.path.clone());
     let Some(items) = field.items() else { return vec![Method::Maml] };
     let mut methods = Vec::new();
-    // There are five methods; far beyond that every entry is one more repetition.
+    // There are few methods; far beyond that every entry is one more repetition.
     for item in items.iter().take(100) {
         let method = item.word(Method::Maml);
         if report.clean(&[&item.path]) && methods.contains(&method) {
@@ -239,6 +239,7 @@ fn optimizer(field: Field<'_>, loss: Loss) -> Optimizer {
 /// of training, unchanged after the first update; batches sampled as in training.
 fn eval(mut block: Block<'_>, support: usize, sampling: Sampling) -> Eval {
     let every = block.field("every").count(ITERATIONS, Some(0));
+    let select = block.field("select").word(Select::Last);
     let tasks = block.field("tasks").count(POINTS, Some(600));
     let task_file = block.field("task_file").given().and_then(|field| {
         field.text("the name of a CSV file", |text| match text {
@@ -252,7 +253,7 @@ fn eval(mut block: Block<'_>, support: usize, sampling: Sampling) -> Eval {
     let rate = rates(block.field("rate"), support.len());
     let later_rate_factor = block.field("later_rate_factor").single(RATE, 1.0);
     let sampling = block.field("sampling").word(sampling);
-    Eval { every, tasks, task_file, steps, support, sampling, rate, later_rate_factor }
+    Eval { every, select, tasks, task_file, steps, support, sampling, rate, later_rate_factor }
 }
 
 fn supports(field: Field<'_>, default: usize) -> Vec<usize> {

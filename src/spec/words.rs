@@ -2,6 +2,7 @@
 
 use super::schema::{
     Activation, BatchMode, Device, Loss, Method, Metric, Order, Padding, Products, Reduction, Sampling,
+    Select,
 };
 
 /// A choice that is written as one word.
@@ -33,6 +34,8 @@ impl Word for Method {
         ("pretrained", Method::Pretrained),
         ("random", Method::Random),
         ("oracle", Method::Oracle),
+        ("finetune", Method::Finetune),
+        ("nearest_neighbour", Method::NearestNeighbour),
     ];
 }
 
@@ -86,6 +89,10 @@ impl Word for Metric {
         &[("loss", Metric::Loss), ("accuracy", Metric::Accuracy), ("return", Metric::Return)];
 }
 
+impl Word for Select {
+    const TABLE: &'static [(&'static str, Select)] = &[("last", Select::Last), ("best", Select::Best)];
+}
+
 impl Word for Device {
     const TABLE: &'static [(&'static str, Device)] = &[("cpu", Device::Cpu)];
 }
@@ -113,6 +120,7 @@ mod tests {
         same_as_serde::<Device>();
         same_as_serde::<Metric>();
         same_as_serde::<Sampling>();
+        same_as_serde::<Select>();
         same_as_serde::<Products>();
         same_as_serde::<Padding>();
         same_as_serde::<BatchMode>();

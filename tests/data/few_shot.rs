@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 
 const SPEC: &str = "
 name: glyphs
-methods: [random, maml, fomaml]
+methods: [random, maml, fomaml, finetune, nearest_neighbour]
 task: {plugin: glyphs, ways: 5, support: 1, query: 2, params: {noise: 0.02}}
 model:
   layers: [flatten, {kind: linear, width: 32}, batch_norm, relu, linear]
@@ -47,15 +47,24 @@ fn any_number_of_threads_classifies_to_the_same_bytes() {
         assert!(read("1") == read("2") && read("1") == read("3"), "{file} differs");
     }
     let summary = std::fs::read_to_string(folder.path().join("1/summary.csv")).unwrap();
-    let accuracy = |method: &str, support: &str, step: &str| -> f32 {
-        let start = format!(",{method},test,{support},{step},accuracy,");
+    let mean = |method: &str, support: &str, step: &str, metric: &str| -> f32 {
+        let start = format!(",{method},test,{support},{step},{metric},");
         let mut lines =
             summary.lines().filter(|line| line.contains(&start) && line.split(',').nth(10) == Some(""));
         lines.next_back().unwrap().split(',').nth(6).unwrap().parse().unwrap()
     };
+    let accuracy =
+        |method: &str, support: &str, step: &str| -> f32 { mean(method, support, step, "accuracy") };
     // Glyphs with little noise are easy to tell apart once there is an example of each.
     assert!(accuracy("maml", "1", "1") > 0.6, "{summary}");
     assert!(accuracy("maml", "1", "1") > accuracy("maml", "1", "0") + 0.2, "{summary}");
+    let manifest = std::fs::read_to_string(folder.path().join("1/run.json")).unwrap();
+    let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
+    let gradients = manifest["gradients"].as_object().unwrap();
+    assert!(gradients.len() == 4 && gradients.values().all(|found| found["holds"] == true), "{gradients:?}");
+    // What was learnt of other classes helps fine-tuning beyond an untrained network; of neighbours chance is a fifth.
+    assert!(mean("finetune", "1", "1", "loss") < mean("random", "1", "1", "loss") - 0.03, "{summary}");
+    assert!(accuracy("nearest_neighbour", "1", "0") > 0.6, "{summary}");
     let rows = std::fs::read_to_string(folder.path().join("1/eval.csv")).unwrap();
     assert!(
         rows.lines().skip(1).all(|row| row.contains(",transductive,")),
@@ -65,6 +74,109 @@ fn any_number_of_threads_classifies_to_the_same_bytes() {
     assert!(again.status.success(), "{}", stderr(&again));
     let evaluated = |run: &str| std::fs::read(folder.path().join(run).join("eval.csv")).unwrap();
     assert!(evaluated("1") == evaluated("again"));
+    one_classifier_serves_both(folder.path());
+}
+
+/// The second of the two baselines is not trained again, and answers as if it had been.
+fn one_classifier_serves_both(folder: &Path) {
+    let alone = ["run", "spec.yaml", "--out", "alone", "--set", "methods=[nearest_neighbour]"];
+    let output = mamlx(&alone, folder);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let rows = |run: &str, file: &str| -> Vec<String> {
+        let text = std::fs::read_to_string(folder.join(run).join(file)).unwrap();
+        let mine = text.lines().filter(|line| line.contains(",nearest_neighbour,"));
+        // Without the run's name, which is a hash of the spec.
+        mine.map(|line| line.split(',').skip(3).collect::<Vec<_>>().join(",")).collect()
+    };
+    assert_eq!(rows("alone", "train.csv").len(), 60);
+    assert_eq!(rows("1", "train.csv").len(), 0);
+    assert_eq!(rows("alone", "eval.csv"), rows("1", "eval.csv"));
+    // Twice an evaluation of 20 test and 20 validation tasks with 1 and 5 shots.
+    assert_eq!(rows("1", "eval.csv").len(), 2 * 2 * 20 * 2);
+}
+
+/// With `eval.select: best` the test rows are of the parameters that were best on validation, and saved weights select
+/// the same.
+#[test]
+fn the_parameters_that_were_best_on_validation_are_tested() {
+    let folder = tempfile::tempdir().unwrap();
+    // So fast a learner that it gets worse again.
+    let spec = SPEC.replace("rate: 0.005", "rate: 0.3").replace("random, maml, fomaml", "maml");
+    std::fs::write(folder.path().join("spec.yaml"), spec.replace("every: 30", "every: 6")).unwrap();
+    let run = |out: &str, more: &[&str]| {
+        let output = mamlx(&[&["run", "spec.yaml", "--out", out], more].concat(), folder.path());
+        assert!(output.status.success(), "{}", stderr(&output));
+    };
+    run("last", &[]);
+    run("best", &["--set", "eval.select=best"]);
+    let read = |run: &str, file: &str| std::fs::read_to_string(folder.path().join(run).join(file)).unwrap();
+    let manifest: serde_json::Value = serde_json::from_str(&read("best", "run.json")).unwrap();
+    // Rows of a method, split and meta-iteration, without the run's name and the meta-iteration.
+    let rows = |run: &str, method: &str, split: &str, iteration: Option<u64>| -> Vec<String> {
+        let text = read(run, "eval.csv");
+        let cells = text.lines().skip(1).map(|line| line.split(',').skip(3).collect::<Vec<_>>());
+        let wanted = iteration.map(|iteration| iteration.to_string());
+        let mine = cells.filter(|cells| {
+            cells[1..3] == [method, split] && wanted.as_ref().is_none_or(|wanted| cells[0] == wanted)
+        });
+        mine.map(|cells| cells[1..].join(",")).collect()
+    };
+    for method in ["maml", "finetune", "nearest_neighbour"] {
+        let selected = manifest["selected"][method].as_u64().unwrap();
+        let judged = rows("best", method, "test", None);
+        assert!(judged.len() >= 2 * 20, "{method}");
+        assert_eq!(judged, rows("last", method, "test", Some(selected)), "{method}");
+        assert_eq!(judged, rows("best", method, "test", Some(60)), "{method}: once, at the end");
+        assert_eq!(rows("best", method, "val", None), rows("last", method, "val", None), "{method}");
+    }
+    let chosen = manifest["selected"].as_object().unwrap();
+    assert!(chosen.values().any(|at| at != 60), "the last was always best, which tests nothing: {chosen:?}");
+    let output = mamlx(&["eval", "best", "--out", "again"], folder.path());
+    assert!(output.status.success(), "{}", stderr(&output));
+    for file in ["eval.csv", "summary.csv"] {
+        assert!(read("best", file) == read("again", file), "{file}");
+    }
+}
+
+/// The meta-gradients of few-shot runs, in every mode of batch normalisation, and of a convolutional net on real images.
+#[test]
+fn gradients_are_certified_before_a_run() {
+    let folder = tempfile::tempdir().unwrap();
+    for mode in
+        ["adapted: true, scale: true", "mode: support", "mode: running", "mode: per_step, adapted: true"]
+    {
+        let norm = format!("{{kind: batch_norm, {mode}}}");
+        let spec = SPEC.replace("batch_norm", &norm).replace("steps: 1, rate", "steps: 3, rate");
+        std::fs::write(folder.path().join("spec.yaml"), spec).unwrap();
+        let output = mamlx(&["explain", "spec.yaml", "--gradients"], folder.path());
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{mode}: {said}{}", stderr(&output));
+        assert_eq!(said.lines().filter(|line| line.ends_with("yes")).count(), 4, "{mode}: {said}");
+    }
+    let Some(real) = real_omniglot() else { return };
+    let spec = concat!(env!("CARGO_MANIFEST_DIR"), "/experiments/omniglot_small_5w1s.yaml");
+    let args = ["explain", spec, "--gradients", "--data-dir", real.to_str().unwrap()];
+    let output = mamlx(&args, folder.path());
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success() && said.contains("yes"), "{said}{}", stderr(&output));
+}
+
+#[test]
+fn selection_needs_validation_tasks() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("spec.yaml"), SPEC).unwrap();
+    let refused = |sets: &[&str], expected: &str| {
+        let sets: Vec<&str> = sets.iter().flat_map(|set| ["--set", set]).collect();
+        let output = mamlx(&[&["run", "spec.yaml", "--out", "never"], &sets[..]].concat(), folder.path());
+        assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+        assert!(stderr(&output).contains(expected), "{}", stderr(&output));
+    };
+    refused(&["eval.select=best", "eval.every=0"], "one evaluation to choose from");
+    let small = ["eval.select=best", "task.ways=6", "task.params.classes=27"];
+    refused(
+        &small,
+        "needs validation tasks: task.ways: a task needs 6 classes, and split `val` of `glyphs` has 5",
+    );
 }
 
 #[test]

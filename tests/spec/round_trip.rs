@@ -135,7 +135,8 @@ impl Draw {
             methods: if data {
                 vec![Method::Random, Method::Fomaml]
             } else {
-                Method::TABLE.iter().map(|row| row.1).skip(1 + self.below(4)).collect()
+                let methods = Method::TABLE.iter().map(|row| row.1).filter(|method| !method.classifies());
+                methods.skip(1 + self.below(4)).collect()
             },
             task: Task {
                 plugin: ["demo", "0x1f", "yes-1"][self.below(3)].into(),
@@ -174,6 +175,7 @@ impl Draw {
                 log_every: 1 + self.below(1000),
             },
             eval: Eval {
+                select: Select::Last,
                 every: self.below(1000),
                 tasks: 1 + self.below(1000),
                 task_file: if self.coin() && !data { Some(format!("tasks/{}x", self.text())) } else { None },
@@ -254,6 +256,9 @@ fn the_hash_is_stable_and_sees_every_field_but_the_device() {
     let mut hashes: Vec<String> =
         sets.iter().map(|set| resolve(BASE, &[set], PluginKind::Tasks).unwrap().hash()).collect();
     hashes.push(spec.hash());
+    let every = resolve(BASE, &["eval.every=1"], PluginKind::Tasks).unwrap();
+    let best = resolve(BASE, &["eval.every=1", "eval.select=best"], PluginKind::Tasks).unwrap();
+    assert_ne!(every.hash(), best.hash());
     hashes.sort();
     hashes.dedup();
     assert_eq!(hashes.len(), sets.len() + 1);

@@ -143,6 +143,7 @@ fn classification_has_the_settings_of_table_1() {
         assert_eq!((spec.outer.iterations, spec.eval.tasks, spec.eval.steps), (60_000, 600, 10), "{name}");
         assert_eq!(spec.inner.reduction, Reduction::SumOverShot, "{name}");
         assert_eq!(spec.task.rotate, name.starts_with("omniglot"), "{name}");
+        assert_eq!((spec.eval.every, spec.eval.select), (1000, Select::Best), "{name}");
         let published = &spec.published[0];
         assert_eq!((&published.steps[..], &published.values[..]), (&[at][..], &[accuracy][..]), "{name}");
         assert_eq!(published.metric, Metric::Accuracy);

@@ -1,5 +1,6 @@
 //! Algorithm 2 on tasks from a data set.
 
+use super::classifier::{Classifier, Test};
 use super::reader::{Reader, is_square};
 use super::sampler::{Address, Episode};
 use crate::error::{Error, Result};
@@ -7,11 +8,11 @@ use crate::meta::supervised::Learner as Plans;
 use crate::nn::Layout;
 use crate::plugin::{DataSpaces, Plugin};
 use crate::record::row::{EvalRow, TimingRow, TrainRow};
-use crate::run::learner::{Learner, State};
+use crate::run::learner::{Learner, Split, State};
 use crate::run::programs::{Counts, Curve, Points, Programs, TaskWork, accuracy, outer_step};
 use crate::run::supervised;
 use crate::run::workers::Workers;
-use crate::spec::{Layer, Method, Spec, Word};
+use crate::spec::{Layer, Method, Select, Spec, Word};
 use std::collections::BTreeMap;
 use std::time::Instant;
 
@@ -19,12 +20,38 @@ use std::time::Instant;
 pub struct FewShot {
     spec: Spec,
     workers: Workers<Reader>,
-    methods: BTreeMap<Method, Programs>,
+    methods: BTreeMap<Method, Learning>,
     batch: Vec<TaskWork>,
     train: Part,
     test: Part,
+    val: Option<Part>,
     /// How batches are normalised, for the rows.
     norm: Option<String>,
+}
+
+/// How a method learns.
+enum Learning {
+    /// From tasks (`maml`, `fomaml`), or not at all (`random`).
+    Tasks(Programs),
+    /// From all training classes at once.
+    Classes(Classifier),
+}
+
+/// One evaluated task of a split.
+#[derive(Clone, Copy)]
+pub struct Place {
+    pub split: Split,
+    pub method: Method,
+    pub task: usize,
+    /// Which of the spec's support sizes.
+    pub which: usize,
+}
+
+/// A task with its points.
+pub struct Posed {
+    pub episode: Episode,
+    pub support: Points,
+    pub query: Points,
 }
 
 /// One split as the sampler sees it.
@@ -47,7 +74,7 @@ pub fn counts(spec: &Spec) -> Counts {
 }
 
 /// The spec room insists on `task.ways` for data sets.
-fn ways(spec: &Spec) -> usize {
+pub(super) fn ways(spec: &Spec) -> usize {
     spec.task.ways.unwrap_or(2)
 }
 
@@ -63,10 +90,17 @@ impl FewShot {
         }
         let shots = spec.eval.support.iter().copied().max().unwrap_or(0);
         let train = part(spec, &spaces, "train", spec.task.support)?;
-        let test = part(spec, &spaces, "test", shots)?;
+        let test = part(spec, &spaces, Split::Test.name(), shots)?;
+        let val = validation(spec, &spaces, shots)?;
         let methods = spec.methods.iter().map(|method| {
-            let plans = plans(spec, *method, &spaces.item_shape)?;
-            Ok((*method, Programs::new(spec, *method, &plans, &counts(spec), threads)))
+            let item = &spaces.item_shape;
+            if method.classifies() {
+                let classes = train.counts.len();
+                let classifier = Classifier::new(spec, *method, item, classes, threads)?;
+                return Ok((*method, Learning::Classes(classifier)));
+            }
+            let programs = Programs::new(spec, *method, &plans(spec, *method, item)?, &counts(spec), threads);
+            Ok((*method, Learning::Tasks(programs)))
         });
         Ok(FewShot {
             methods: methods.collect::<Result<_>>()?,
@@ -74,9 +108,58 @@ impl FewShot {
             batch: vec![TaskWork::default(); spec.outer.tasks],
             train,
             test,
+            val,
             norm: norm(spec),
             spec: spec.clone(),
         })
+    }
+
+    /// Poses one task and adapts `theta` to it: `each` hears the number of steps, the loss on the queries (none for the
+    /// nearest neighbour, which has no loss) and the predictions `[query, ways]`.
+    pub fn adapt(
+        &self,
+        thread: usize,
+        reader: &mut Reader,
+        place: Place,
+        theta: &[f32],
+        mut each: impl FnMut(usize, Option<f32>, &[f32]),
+    ) -> Result<Posed> {
+        let Place { split, method, task, which } = place;
+        let part = if split == Split::Val { self.val.as_ref() } else { None }.unwrap_or(&self.test);
+        let (spec, ways) = (&self.spec, ways(&self.spec));
+        let (shots, queries) = (spec.eval.support[which], spec.task.query);
+        let at = Address::of(split, spec.seed, task as u32);
+        let episode = Episode::draw(at, &part.counts, ways, queries + shots, spec.task.rotate);
+        let (mut support, mut query) = (Points::default(), Points::default());
+        reader.fill(part.split, &episode, 0..queries, &mut query)?;
+        reader.fill(part.split, &episode, queries..queries + shots, &mut support)?;
+        let curve = Curve { which, steps: spec.eval.steps, support: &support, query: &query };
+        let rates = crate::run::rates(spec, method, which);
+        let mut with_loss = |step: usize, loss: f32, predicted: &[f32]| each(step, Some(loss), predicted);
+        match &self.methods[&method] {
+            Learning::Tasks(programs) => programs.curve(thread, theta, &curve, rates, with_loss),
+            Learning::Classes(classifier) => match &classifier.test {
+                Test::Finetune { programs, head } => {
+                    let theta = classifier.with_new_head(spec, theta, head, task);
+                    programs.curve(thread, &theta, &curve, rates, &mut with_loss);
+                }
+                Test::Neighbour(features) => {
+                    let points = [&support, &query];
+                    each(0, None, &classifier.neighbours(thread, &features[which], theta, points, ways));
+                }
+            },
+        }
+        Ok(Posed { episode, support, query })
+    }
+}
+
+impl Learning {
+    /// What trains; its layout is that of the parameters.
+    fn training(&self) -> &Programs {
+        match self {
+            Learning::Tasks(programs) => programs,
+            Learning::Classes(classifier) => &classifier.training,
+        }
     }
 }
 
@@ -107,6 +190,31 @@ fn part(spec: &Spec, spaces: &DataSpaces, name: &str, shots: usize) -> Result<Pa
     Ok(Part { split, counts: classes.iter().map(|class| class.items).collect() })
 }
 
+/// The split of validation tasks. Only `eval.select: best` insists on one; otherwise tasks that cannot be drawn from it are
+/// said to be missing.
+fn validation(spec: &Spec, spaces: &DataSpaces, shots: usize) -> Result<Option<Part>> {
+    let name = Split::Val.name();
+    let there = spaces.splits.iter().any(|split| split.name == name && !split.classes.is_empty());
+    if spec.eval.select == Select::Best {
+        return part(spec, spaces, name, shots).map(Some).map_err(|error| match error {
+            Error::Input(why) => {
+                Error::Input(format!("eval.select is best, which needs validation tasks: {why}"))
+            }
+            other => other,
+        });
+    }
+    if spec.eval.every == 0 || !there {
+        return Ok(None);
+    }
+    match part(spec, spaces, name, shots) {
+        Ok(part) => Ok(Some(part)),
+        Err(why) => {
+            eprintln!("mamlx: note: there will be no validation rows: {why}");
+            Ok(None)
+        }
+    }
+}
+
 /// The words of the model's batch normalisations, each once.
 fn norm(spec: &Spec) -> Option<String> {
     let mut words: Vec<&str> = vec![];
@@ -122,7 +230,7 @@ fn norm(spec: &Spec) -> Option<String> {
 
 impl Learner for FewShot {
     fn layout(&self, method: Method) -> &Layout {
-        &self.methods[&method].layout
+        &self.methods[&method].training().layout
     }
 
     /// A task's classes are no numbers; they are a function of the seed.
@@ -132,14 +240,23 @@ impl Learner for FewShot {
 
     fn train(&mut self, state: &mut State, train: &mut TrainRow, timing: &mut TimingRow) -> Result<()> {
         let began = Instant::now();
-        let programs = &self.methods[&state.method];
+        let learning = &self.methods[&state.method];
+        let programs = learning.training();
         let (spec, part, iteration) = (&self.spec, &self.train, state.iteration);
         let (shots, queries) = (spec.task.support, spec.task.query);
         self.workers.each(&mut self.batch, |thread, reader, number, work| {
-            let at = Address::train(spec.seed, iteration, number as u32);
-            let episode = Episode::draw(at, &part.counts, ways(spec), queries + shots, spec.task.rotate);
-            reader.fill(part.split, &episode, 0..queries, &mut work.query)?;
-            reader.fill(part.split, &episode, queries..queries + shots, &mut work.support)?;
+            match learning {
+                Learning::Tasks(_) => {
+                    let at = Address::train(spec.seed, iteration, number as u32);
+                    let episode = Episode::draw(at, &part.counts, ways(spec), queries + shots, spec.task.rotate);
+                    reader.fill(part.split, &episode, 0..queries, &mut work.query)?;
+                    reader.fill(part.split, &episode, queries..queries + shots, &mut work.support)?;
+                }
+                Learning::Classes(classifier) => {
+                    let batch = classifier.batch(spec, iteration, number, &part.counts);
+                    reader.fill_batch(part.split, &batch, classifier.classes, &mut work.support)?;
+                }
+            }
             programs.gradient(thread, state, spec.inner.rate as f32, work)?;
             work.finite().map_err(|loss| {
                 Error::Run(format!(
@@ -155,34 +272,41 @@ impl Learner for FewShot {
         Ok(())
     }
 
-    fn evaluate(&mut self, method: Method, iteration: u64, theta: &[f32]) -> Result<Vec<EvalRow>> {
-        let (spec, part, programs) = (&self.spec, &self.test, &self.methods[&method]);
-        let (queries, ways) = (spec.task.query, ways(spec));
+    fn validates(&self) -> bool {
+        self.val.is_some()
+    }
+
+    fn evaluate(
+        &mut self,
+        split: Split,
+        method: Method,
+        iteration: u64,
+        theta: &[f32],
+    ) -> Result<Vec<EvalRow>> {
+        let spec = &self.spec;
+        let points = ways(spec) * spec.task.query;
         let mut rows = vec![];
-        for (which, shots) in spec.eval.support.iter().copied().enumerate() {
-            let rates = crate::run::rates(spec, method, which);
+        for (which, shots) in spec.eval.support.iter().enumerate() {
             let mut tasks: Vec<Vec<EvalRow>> = vec![vec![]; spec.eval.tasks];
-            self.workers.each(&mut tasks, |thread, reader, number, rows| {
-                let at = Address::test(spec.seed, number as u32);
-                let episode = Episode::draw(at, &part.counts, ways, queries + shots, spec.task.rotate);
-                let (mut support, mut query) = (Points::default(), Points::default());
-                reader.fill(part.split, &episode, 0..queries, &mut query)?;
-                reader.fill(part.split, &episode, queries..queries + shots, &mut support)?;
-                let curve = Curve { which, steps: spec.eval.steps, support: &support, query: &query };
-                programs.curve(thread, theta, &curve, &rates, |step, loss, predicted| {
-                    rows.push(EvalRow {
-                        iteration,
-                        method: method.word().into(),
-                        split: "test".into(),
-                        support: shots as u32,
-                        norm: self.norm.clone(),
-                        task: number as u32,
-                        inner_step: step as u32,
-                        loss: Some(loss),
-                        accuracy: Some(accuracy(predicted, &query.y, ways * queries)),
-                        ..EvalRow::default()
-                    });
-                });
+            self.workers.each(&mut tasks, |thread, reader, task, rows| {
+                let place = Place { split, method, task, which };
+                let mut curve = vec![];
+                let posed = self.adapt(thread, reader, place, theta, |_, loss, predicted| {
+                    curve.push((loss, predicted.to_vec()));
+                })?;
+                let row = |(step, (loss, predicted)): (usize, (Option<f32>, Vec<f32>))| EvalRow {
+                    iteration,
+                    method: method.word().into(),
+                    split: split.name().into(),
+                    support: *shots as u32,
+                    norm: self.norm.clone(),
+                    task: task as u32,
+                    inner_step: step as u32,
+                    loss,
+                    accuracy: Some(accuracy(&predicted, &posed.query.y, points)),
+                    ..EvalRow::default()
+                };
+                rows.extend(curve.into_iter().enumerate().map(row));
                 Ok(())
             })?;
             rows.extend(tasks.into_iter().flatten());

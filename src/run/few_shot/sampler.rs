@@ -1,6 +1,7 @@
 //! Which classes, turns and items a task has: a function of (seed, purpose, iteration, task).
 
 use crate::random::{Purpose, Stream, stream};
+use crate::run::learner::Split;
 use rand::Rng;
 
 /// One class of a task; its place in the task is its label.
@@ -40,7 +41,12 @@ impl Address {
 
     /// A test task; the same for every method, meta-iteration and support size.
     pub fn test(seed: u64, task: u32) -> Address {
-        Address { seed, purposes: [Purpose::EvalTask, Purpose::EvalPoints], iteration: 0, task }
+        Address::of(Split::Test, seed, task)
+    }
+
+    /// A test or validation task.
+    pub fn of(split: Split, seed: u64, task: u32) -> Address {
+        Address { seed, purposes: [split.task(), split.points()], iteration: 0, task }
     }
 }
 
@@ -65,6 +71,31 @@ impl Episode {
         let items = classes.iter().enumerate().map(items).collect();
         Episode { classes, items }
     }
+}
+
+/// One point of a classifier's batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drawn {
+    pub chosen: Chosen,
+    pub item: u32,
+}
+
+/// Draws `points` points of all classes: the class, the turn and the item of each uniformly and by themselves.
+pub fn batch(
+    seed: u64,
+    iteration: u64,
+    number: u32,
+    counts: &[u32],
+    points: usize,
+    rotate: bool,
+) -> Vec<Drawn> {
+    let mut draws = stream(seed, Purpose::TrainBatch, iteration, number, 0);
+    let one = |_| {
+        let class = below(&mut draws, counts.len());
+        let quarters = if rotate { below(&mut draws, 4) as u32 } else { 0 };
+        Drawn { chosen: Chosen { class, quarters }, item: below(&mut draws, counts[class] as usize) as u32 }
+    };
+    (0..points).map(one).collect()
 }
 
 /// A whole number below `n`: the high half of a 128-bit product, uniform up to n / 2⁶⁴. Spelt out, because a change of
@@ -147,6 +178,29 @@ mod tests {
                 assert!((count - f64::from(TASKS) * p).abs() < 4.0 * sd, "{counts:?}");
             }
         }
+    }
+
+    #[test]
+    fn batches_of_all_classes_are_uniform_over_classes_turns_and_items() {
+        let points: Vec<Drawn> = (0..200).flat_map(|n| batch(3, 9, n, &[20, 5], 100, true)).collect();
+        let share = |which: &dyn Fn(&Drawn) -> bool| {
+            points.iter().filter(|drawn| which(drawn)).count() as f64 / points.len() as f64
+        };
+        // Four standard deviations of 20,000 draws.
+        for (found, expected) in [
+            (share(&|drawn| drawn.chosen.class == 1), 0.5),
+            (share(&|drawn| drawn.chosen.quarters == 3), 0.25),
+            (share(&|drawn| drawn.chosen.class == 1 && drawn.item == 4), 0.1),
+            (share(&|drawn| drawn.chosen.class == 0 && drawn.item == 19), 0.025),
+        ] {
+            assert!(
+                (found - expected).abs() < 4.0 * (expected * (1.0 - expected) / 20_000.0).sqrt(),
+                "{found}"
+            );
+        }
+        assert!(points.iter().all(|drawn| drawn.item < [20, 5][drawn.chosen.class]));
+        assert_ne!(batch(3, 9, 0, &[20, 5], 100, true), batch(3, 10, 0, &[20, 5], 100, true));
+        assert!(batch(3, 9, 0, &[20, 5], 100, false).iter().all(|drawn| drawn.chosen.quarters == 0));
     }
 
     #[test]

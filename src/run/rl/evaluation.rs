@@ -4,7 +4,7 @@ use super::learner::EPISODES_APART;
 use super::programs::Programs;
 use super::task::{Bench, Collect, TaskSource, TaskWork};
 use crate::error::Result;
-use crate::random::Purpose;
+use crate::run::learner::Split;
 use crate::run::rollout::Draws;
 use crate::spec::{Method, Spec};
 
@@ -14,6 +14,7 @@ pub struct Evaluation<'a> {
     pub spec: &'a Spec,
     pub programs: &'a Programs,
     pub horizon: usize,
+    pub split: Split,
     pub method: Method,
     /// The policy also sees the task (the oracle), and is not adapted.
     pub task_input: bool,
@@ -27,7 +28,7 @@ impl Evaluation<'_> {
         if self.task_input { 0 } else { steps }
     }
 
-    /// Adapts `theta` to test task `number`: `seen` hears the mean return before the first and after every gradient
+    /// Adapts `theta` to task `number` of the split: `seen` hears the mean return before the first and after every gradient
     /// step, each on the trajectories that the next step would learn from (protocol A.4, adaptation at test).
     pub fn adapt(
         &self,
@@ -39,6 +40,7 @@ impl Evaluation<'_> {
         mut seen: impl FnMut(usize, f64, &mut Bench) -> Result<()>,
     ) -> Result<()> {
         let spec = self.spec;
+        let [reset, action] = self.split.episodes();
         let episodes = spec.eval.support[self.which];
         let rates = crate::run::rates(spec, self.method, self.which);
         let steps = self.steps(steps);
@@ -53,8 +55,8 @@ impl Evaluation<'_> {
                 tasks: TaskSource::One(task),
                 draws: Draws {
                     seed: spec.seed,
-                    reset: Purpose::EvalReset,
-                    action: Purpose::EvalAction,
+                    reset,
+                    action,
                     iteration: episodes as u64,
                     task: number as u32,
                     first_episode: step as u32 * EPISODES_APART,

@@ -10,7 +10,7 @@ use crate::nn::Layout;
 use crate::plugin::Plugin;
 use crate::random::{Purpose, seed_at};
 use crate::record::row::{EvalRow, TimingRow, TrainRow};
-use crate::run::learner::{Learner, State};
+use crate::run::learner::{Learner, Split, State};
 use crate::run::optimizer::GradientOptimizer;
 use crate::run::reduce::{sum_rows, sum_values};
 use crate::run::rollout::{Draws, VectorEnv};
@@ -30,6 +30,8 @@ pub struct Reinforcement {
     /// Programs of the policy that sees observations, and of the oracle's, which sees the task too.
     programs: BTreeMap<bool, Programs>,
     test_tasks: Vec<Vec<f32>>,
+    /// Validation tasks; none where the spec does not select by them.
+    val_tasks: Vec<Vec<f32>>,
     task_names: Vec<String>,
     batch: Vec<TaskWork>,
 }
@@ -61,8 +63,9 @@ impl Manner {
                 second_order: method == Method::Maml && spec.inner.order == Order::Second,
                 task_input: false,
             },
-            // As many environment steps an iteration as the adapted methods take.
-            Method::Pretrained | Method::Oracle => Manner {
+            // As many environment steps an iteration as the adapted methods take. (Policies have no classes, so that
+            // the spec room refuses the classifiers.)
+            Method::Pretrained | Method::Oracle | Method::Finetune | Method::NearestNeighbour => Manner {
                 inner_steps: 0,
                 episodes: support * steps + query,
                 redraw: true,
@@ -95,6 +98,8 @@ impl Reinforcement {
         let mut sampler = plugin.env(&spec.task.params, 1)?;
         let test_tasks =
             test_tasks::of(spec, spec_folder, &task_names, |seed, out| sampler.sample_task(seed, out))?;
+        let val_tasks =
+            test_tasks::validation(spec, &task_names, |seed, out| sampler.sample_task(seed, out))?;
         let mut programs = BTreeMap::new();
         for manner in &manners {
             programs.entry(manner.task_input).or_insert_with(|| {
@@ -109,16 +114,17 @@ impl Reinforcement {
             workers: Workers::new(benches)?,
             programs,
             test_tasks,
+            val_tasks,
             task_names,
             batch: (0..spec.outer.tasks).map(|_| TaskWork::default()).collect(),
         })
     }
 
-    /// How a method adapts to test tasks with one of the spec's support sizes.
-    pub fn evaluation(&self, method: Method, which: usize) -> Evaluation<'_> {
+    /// How a method adapts to the tasks of a split with one of the spec's support sizes.
+    pub fn evaluation(&self, split: Split, method: Method, which: usize) -> Evaluation<'_> {
         let task_input = Manner::of(method, &self.spec).task_input;
         let (spec, programs, horizon) = (&self.spec, &self.programs[&task_input], self.horizon);
-        Evaluation { spec, programs, horizon, method, task_input, which }
+        Evaluation { spec, programs, horizon, split, method, task_input, which }
     }
 
     /// The tasks of evaluations, in the order of their numbers.
@@ -332,19 +338,30 @@ impl Learner for Reinforcement {
         Ok(())
     }
 
-    fn evaluate(&mut self, method: Method, iteration: u64, theta: &[f32]) -> Result<Vec<EvalRow>> {
+    fn validates(&self) -> bool {
+        !self.val_tasks.is_empty()
+    }
+
+    fn evaluate(
+        &mut self,
+        split: Split,
+        method: Method,
+        iteration: u64,
+        theta: &[f32],
+    ) -> Result<Vec<EvalRow>> {
+        let posed = if split == Split::Val { &self.val_tasks } else { &self.test_tasks };
         let mut rows = vec![];
         for (which, episodes) in self.spec.eval.support.iter().enumerate() {
-            let evaluation = self.evaluation(method, which);
+            let evaluation = self.evaluation(split, method, which);
             let mut items: Vec<(Vec<f32>, Vec<EvalRow>)> =
-                self.test_tasks.iter().map(|t| (t.clone(), vec![])).collect();
+                posed.iter().map(|t| (t.clone(), vec![])).collect();
             let steps = self.spec.eval.steps;
             self.workers.each(&mut items, |thread, bench, number, (task, rows)| {
                 evaluation.adapt(thread, bench, (number, task), theta, steps, |step, mean_return, _| {
                     rows.push(EvalRow {
                         iteration,
                         method: method.word().into(),
-                        split: "test".into(),
+                        split: split.name().into(),
                         support: *episodes as u32,
                         task: number as u32,
                         inner_step: step as u32,
