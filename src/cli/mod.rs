@@ -9,6 +9,7 @@ mod explain;
 mod out;
 mod paper;
 mod plugin;
+mod plugin_check;
 mod plugin_new;
 mod replay;
 mod report;
