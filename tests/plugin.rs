@@ -1,6 +1,7 @@
 //! Foreign code cannot damage a run: what does not fit is refused with a sentence, and what fails is named.
 
 mod c_example;
+mod check;
 mod dataset;
 mod handshake;
 mod misbehaviour;

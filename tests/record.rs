@@ -395,6 +395,7 @@ fn the_readme_of_the_results_explains_every_column() {
     assert_eq!(explained(EVAL_FILE), [&EVAL_HEADER[..], &["task_<name>"]].concat());
     assert_eq!(explained("summary.csv"), SUMMARY_HEADER);
     assert_eq!(explained(TIMING_FILE), TIMING_HEADER);
+    assert_eq!(explained("paper.csv"), mamlx::record::paper::PAPER_HEADER);
     let manifest = serde_json::to_value(Manifest {
         status: Status::Done,
         message: None,

@@ -10,6 +10,7 @@ mod libraries;
 mod lower;
 mod meta;
 mod nn;
+mod paper;
 mod plugin;
 mod record;
 mod replay;

@@ -8,7 +8,9 @@ mod data;
 mod eval;
 mod explain;
 mod out;
+mod paper;
 mod plugin;
+mod plugin_check;
 mod plugin_new;
 mod replay;
 mod report;
@@ -74,6 +76,14 @@ enum Command {
         mamlx report results/ant_vel/s0-1a2b3c4d --by task_velocity --bands 0,1,2,3\n  \
         mamlx report results/sinusoid/s* --html sinusoid.html")]
     Report(report::Report),
+    /// Run every experiment of the paper that this machine has data for, and write one table and one page beside the
+    /// published numbers; the same command goes on.
+    #[command(
+        after_help = "Examples:\n  mamlx paper --budget 2h\n  mamlx paper --only sinusoid,point_nav --seeds 3\n  \
+        mamlx paper --from results/reference                      nothing is run\n\n\
+        Every unfinished run gets an equal share of the budget that is left; finished ones are skipped."
+    )]
+    Paper(paper::Paper),
     /// Two runs that were evaluated on the same tasks: paired differences with an interval, and how their specs differ.
     #[command(
         after_help = "Examples:\n  mamlx compare results/point_nav/s0-1a2b3c4d results/point_nav/s0-5e6f7a8b\n  \
@@ -176,6 +186,7 @@ pub fn call(cli: Cli) -> Result<()> {
         Command::Explain(command) => command.call(),
         Command::Eval(command) => command.call(),
         Command::Report(command) => command.call(),
+        Command::Paper(command) => command.call(),
         Command::Compare(command) => command.call(),
         Command::Watch(command) => command.call(),
         Command::Replay(command) => command.call(),

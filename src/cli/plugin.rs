@@ -1,11 +1,11 @@
 //! `mamlx plugin`
 
+use super::plugin_check::CheckPlugin;
 use super::plugin_new::New;
 use super::{SearchArgs, out};
-use crate::error::{Error, Result};
-use crate::plugin::{self, report};
+use crate::error::Result;
+use crate::plugin::report;
 use clap::{Args, Subcommand};
-use std::collections::BTreeMap;
 
 #[derive(Subcommand, Debug)]
 pub enum Plugin {
@@ -13,7 +13,11 @@ pub enum Plugin {
     List(List),
     /// What a plugin offers: parameters, spaces, versions.
     Info(Info),
-    /// Try a plugin's promises: determinism, bounds, errors, speed.
+    /// Try a plugin's promises: determinism, bounds, errors, memory, speed; each in a process of its own.
+    #[command(after_help = "Examples:\n  mamlx plugin check my_world --plugin-path target/release\n  \
+        mamlx plugin check cheetah --set preset=gym --only steps,speed\n  \
+        mamlx plugin check my_world --record numbers.json         and after a change of the code\n  \
+        mamlx plugin check my_world --against numbers.json")]
     Check(CheckPlugin),
     /// Write a new plugin's project, which builds and passes `plugin check` as it is.
     #[command(
@@ -42,14 +46,6 @@ pub struct Info {
     search: SearchArgs,
 }
 
-#[derive(Args, Debug)]
-pub struct CheckPlugin {
-    /// Name or path of the plugin.
-    name: String,
-    #[command(flatten)]
-    search: SearchArgs,
-}
-
 impl Plugin {
     pub fn call(&self) -> Result<()> {
         match self {
@@ -64,17 +60,7 @@ impl Plugin {
                 };
                 out::print(&text)
             }
-            Plugin::Check(check) => {
-                let plugin = check.search.search().load(&check.name)?;
-                let findings = plugin::check(&plugin, &BTreeMap::new())?;
-                let line = |finding: &plugin::Finding| format!("{finding}\n");
-                out::print(&findings.iter().map(line).collect::<String>())?;
-                if findings.iter().all(|finding| finding.outcome != plugin::Outcome::Fail) {
-                    Ok(())
-                } else {
-                    Err(Error::Run(format!("plugin {} failed its checks", check.name)))
-                }
-            }
+            Plugin::Check(check) => check.call(),
         }
     }
 }

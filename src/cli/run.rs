@@ -47,7 +47,7 @@ impl Run {
             folder.display()
         );
         let checkpoint_every = Duration::from_secs(u64::from(self.checkpoint_every));
-        let options = Options { threads, fresh: self.fresh, checkpoint_every, label: None };
+        let options = Options { threads, fresh: self.fresh, checkpoint_every, label: None, deadline: None };
         let finished = session::run(&experiment, &folder, &options)?;
         if !finished.already {
             pictures(&folder, &spec.name, &finished)?;

@@ -16,8 +16,13 @@ pub type Settings = Vec<(String, String)>;
 pub fn settings(folder: &Path) -> Result<Settings> {
     let path = folder.join(SPEC_FILE);
     let text = std::fs::read_to_string(&path).map_err(Error::io("read the run's spec", &path))?;
+    settings_of(&text, &path)
+}
+
+/// The same of a resolved spec's text, which is called `path` in errors.
+pub fn settings_of(text: &str, path: &Path) -> Result<Settings> {
     let refuse = |e: serde_yaml::Error| Error::Input(format!("{}: not a spec of a run: {e}", path.display()));
-    let value: Value = serde_yaml::from_str(&text).map_err(refuse)?;
+    let value: Value = serde_yaml::from_str(text).map_err(refuse)?;
     let mut all = vec![];
     flatten("", &value, &mut all);
     Ok(all)

@@ -6,7 +6,7 @@ use super::places;
 use crate::error::{Error, Result};
 use crate::spec::PluginKind;
 use mamlx_plugin::{Places, abi};
-use std::ffi::{CStr, CString};
+use std::ffi::{CStr, CString, c_char, c_void};
 use std::mem::offset_of;
 use std::path::Path;
 
@@ -20,6 +20,16 @@ pub struct Plugin {
     pub places: Places,
     /// How an environment is drawn, if it can be.
     pub(super) render: Option<&'static abi::Render>,
+    pub(super) get_feature: GetFeature,
+}
+
+type GetFeature = unsafe extern "C" fn(*const c_char) -> *const c_void;
+
+/// What a handshake brings.
+struct Met {
+    tables: Tables,
+    render: Option<&'static abi::Render>,
+    get_feature: GetFeature,
 }
 
 impl Plugin {
@@ -59,8 +69,8 @@ pub fn load(path: &Path) -> Result<Plugin> {
         ))
     })?;
     // SAFETY: the symbol is constant data of a library that stays loaded, and starts with a size.
-    let (tables, render) = unsafe { handshake(*entry, &info) }.map_err(refuse)?;
-    Ok(Plugin { info, tables, places: places::standard(&[]), render })
+    let Met { tables, render, get_feature } = unsafe { handshake(*entry, &info) }.map_err(refuse)?;
+    Ok(Plugin { info, tables, places: places::standard(&[]), render, get_feature })
 }
 
 /// Resolves every symbol now rather than in the middle of a run, and keeps the plugins' symbols apart.
@@ -95,10 +105,7 @@ fn with_sources(error: &dyn std::error::Error) -> String {
 
 /// # Safety
 /// `entry` is the plugin's exported struct, in a library that stays loaded.
-unsafe fn handshake(
-    entry: *const abi::Plugin,
-    info: &PluginInfo,
-) -> std::result::Result<(Tables, Option<&'static abi::Render>), String> {
+unsafe fn handshake(entry: *const abi::Plugin, info: &PluginInfo) -> std::result::Result<Met, String> {
     // SAFETY: every version of the struct begins with its size.
     let size = unsafe { entry.cast::<usize>().read() };
     if size < size_of::<abi::Plugin>() {
@@ -148,7 +155,7 @@ unsafe fn handshake(
     let drawn = if info.kind == PluginKind::Environment { find(abi::RENDER) } else { std::ptr::null() };
     // SAFETY: as above.
     let render = if drawn.is_null() { None } else { Some(unsafe { table(drawn.cast(), abi::RENDER) }?) };
-    Ok((tables, render))
+    Ok(Met { tables, render, get_feature })
 }
 
 /// A dataset's table. One of version 1.0 ends before `open`; it is copied into one of ours, without `open`.

@@ -22,7 +22,7 @@ pub mod places;
 pub mod report;
 mod tasks;
 
-pub use check::check;
+pub use check::{check, check_one, checks, trace};
 pub use data::DataInstance;
 pub use env::EnvInstance;
 pub use find::SearchPath;

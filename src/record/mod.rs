@@ -19,6 +19,7 @@
 //! | `compare` | rows of two `eval.csv` → paired differences |
 //! | `verdict` | a mean and a published number → how they stand |
 //! | `page` | runs → one self-contained HTML page |
+//! | `paper` | runs of the paper's experiments → one table and one page beside the published numbers |
 //! | `seeds` | rows of several `summary.csv` → one summary over seeds |
 //! | `sweep` | summaries of a sweep's runs → one table |
 //! | `breakdown` | rows of `eval.csv` → groups of them by a parameter of the task |
@@ -45,6 +46,7 @@ pub mod manifest;
 pub mod note;
 pub mod number;
 pub mod page;
+pub mod paper;
 pub mod picture;
 pub mod progress;
 pub mod read;

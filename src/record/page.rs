@@ -29,11 +29,11 @@ pub struct Group {
     pub runs: Vec<RunFiles>,
 }
 
-const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;color:#222;background:#fff;max-width:62rem;margin:2rem auto;\
+pub(super) const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;color:#222;background:#fff;max-width:62rem;margin:2rem auto;\
     padding:0 1rem}table{border-collapse:collapse;margin:1rem 0}th,td{padding:.2rem .7rem;text-align:right;\
     border-bottom:1px solid #e6e6e6}th:first-child,td:first-child{text-align:left}thead th{border-bottom:2px solid #888}\
     svg{max-width:100%;height:auto}pre{background:#f6f6f6;padding:1rem;overflow:auto}.reached{color:#00694d}\
-    .short{color:#b3402a}small{color:#666}";
+    .short{color:#b3402a}.open{color:#888}small{color:#666}";
 
 /// The page.
 pub fn html(title: &str, groups: &[Group]) -> String {
@@ -260,7 +260,7 @@ fn range((low, high): (f64, f64)) -> String {
     format!("[{}, {}]", short_text(low), short_text(high))
 }
 
-fn table(page: &mut String, header: &[&str], rows: impl Iterator<Item = Vec<String>>) {
+pub(super) fn table(page: &mut String, header: &[&str], rows: impl Iterator<Item = Vec<String>>) {
     page.push_str("<table><thead><tr>");
     header.iter().for_each(|cell| put(page, "th", cell));
     page.push_str("</tr></thead><tbody>\n");
@@ -276,6 +276,7 @@ fn put(page: &mut String, tag: &str, cell: &str) {
     let class = match cell {
         "reached" | "within interval" => " class=\"reached\"",
         _ if cell.starts_with("short by") => " class=\"short\"",
+        "not run" => " class=\"open\"",
         _ => "",
     };
     let _ = write!(page, "<{tag}{class}>{}</{tag}>", escape(cell));

@@ -9,6 +9,7 @@
 //! | `saved` | saved weights, evaluated without training |
 //! | `selection` | which evaluations are made, and of which parameters |
 //! | `sweep` | the runs of a sweep, several at a time |
+//! | `paper` | many experiments, one after the other, within a budget of time |
 //! | `replay`, `film` | one evaluated task played again and watched |
 //! | `learner` | what the loop asks of a learning problem |
 //! | `supervised`, `few_shot`, `rl` | the learning problems of the paper (Algorithm 2 on drawn and on stored points, Algorithm 3) |
@@ -29,6 +30,7 @@ pub mod film;
 pub mod forecast;
 pub mod learner;
 pub mod optimizer;
+pub mod paper;
 pub mod programs;
 pub mod reduce;
 pub mod replay;

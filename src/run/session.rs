@@ -5,7 +5,7 @@ use super::experiment::Experiment;
 use super::learner::{Learner, State};
 use super::saved::{iterations, parameters};
 use super::selection;
-use super::signals::StopRequest;
+use super::signals::{RESUMABLE, StopRequest};
 use crate::error::{Error, Result};
 use crate::nn::init;
 use crate::random::{Purpose, stream};
@@ -32,6 +32,8 @@ pub struct Options {
     pub checkpoint_every: Duration,
     /// Stands before every line of progress, where several runs share a terminal.
     pub label: Option<String>,
+    /// After this the run stops as if asked to, at the end of a meta-iteration.
+    pub deadline: Option<Instant>,
 }
 
 /// What a finished run leaves for its caller to talk about.
@@ -84,6 +86,7 @@ pub fn run(experiment: &Experiment, folder: &Path, options: &Options) -> Result<
         committed: Instant::now(),
         checkpoint_every: options.checkpoint_every,
         label: options.label.clone(),
+        deadline: options.deadline,
         stop,
     };
     let outcome = session.train_all(&mut *learner, checkpoint.as_ref());
@@ -143,6 +146,7 @@ struct Session<'a> {
     committed: Instant,
     checkpoint_every: Duration,
     label: Option<String>,
+    deadline: Option<Instant>,
     stop: StopRequest,
 }
 
@@ -198,7 +202,7 @@ impl Session<'_> {
                 self.folder.flush()?;
             }
             progress.update(iteration, &metrics);
-            if let Some(code) = self.stop.asked() {
+            if let Some(code) = self.halted() {
                 self.commit(number, Some(&state))?;
                 progress.finish();
                 let message = format!(
@@ -234,6 +238,12 @@ impl Session<'_> {
         self.conclude(learner, state.method, &progress)?;
         progress.finish();
         self.commit(number + 1, None)
+    }
+
+    /// Exit code of the stop that is due, on request or because time is up.
+    fn halted(&self) -> Option<u8> {
+        let late = self.deadline.is_some_and(|deadline| Instant::now() >= deadline);
+        self.stop.asked().or(late.then_some(RESUMABLE))
     }
 
     fn evaluate(&mut self, learner: &mut dyn Learner, state: &State, progress: &Progress) -> Result<()> {

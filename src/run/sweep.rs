@@ -3,7 +3,7 @@
 //! There is no state beside the run folders: a finished run says so in its `run.json` and is skipped, every other one
 //! goes on from its checkpoint. So a sweep can be killed at any instant and started again, in any number of processes.
 
-use super::experiment::SweptExperiment;
+use super::experiment::{Experiment, SweptExperiment};
 use super::session::{self, Finished};
 use super::signals::StopRequest;
 use crate::error::{Error, Result};
@@ -56,7 +56,7 @@ pub fn run(
     let mine: Vec<&SweptExperiment> = runs.iter().skip(shard).step_by(shards).collect();
     disk::make_folder(folder)?;
     let todo: Vec<&&SweptExperiment> =
-        mine.iter().filter(|run| !is_done(run, &folder_of(run, folder))).collect();
+        mine.iter().filter(|run| !is_done(&run.experiment, &folder_of(run, folder))).collect();
     let outcome = Mutex::new(Outcome { skipped: mine.len() - todo.len(), ..Outcome::default() });
     let (next, fatal) = (AtomicUsize::new(0), Mutex::new(None));
     let lock = |result: Mutex<Option<Error>>| result.into_inner().unwrap_or_else(|e| e.into_inner());
@@ -121,14 +121,15 @@ fn one(run: &SweptExperiment, folder: &Path, options: &Options, total: usize) ->
         fresh: false,
         checkpoint_every: options.checkpoint_every,
         label: Some(name),
+        deadline: None,
     };
     session::run(&run.experiment, &folder_of(run, folder), &options)
 }
 
 /// Whether the folder holds this very run, finished. Anything else is looked at when its turn comes.
-fn is_done(run: &SweptExperiment, folder: &Path) -> bool {
+pub(super) fn is_done(experiment: &Experiment, folder: &Path) -> bool {
     let manifest = Manifest::read(&folder.join(MANIFEST_FILE));
-    manifest.is_ok_and(|m| m.status == Status::Done && m.spec_hash == run.experiment.spec.hash())
+    manifest.is_ok_and(|m| m.status == Status::Done && m.spec_hash == experiment.spec.hash())
 }
 
 /// Writes the table of every finished run of the whole sweep, whoever made it. Between processes the writer that comes
@@ -150,7 +151,7 @@ fn write_table(runs: &[SweptExperiment], folder: &Path) -> Result<()> {
     let mut rows = vec![];
     for run in runs {
         let own = folder_of(run, folder);
-        if is_done(run, &own) {
+        if is_done(&run.experiment, &own) {
             let values = run.settings.iter().map(|(_, value)| value.clone()).collect();
             let summary = read::read_summary(&own.join(SUMMARY_FILE))?;
             rows.push(SweptRun { identity: run.experiment.identity(), values, summary });

@@ -1,6 +1,6 @@
 //! The checks of a dataset.
 
-use super::{Finding, Guard, Outcome, Seen, bits, create_and_destroy, finding, pass};
+use super::{Finding, Guard, Seen, bits, create_and_destroy, finding, in_order, no_growth, pass};
 use crate::caller::{Data, Failure};
 use crate::rng;
 use rand::Rng as _;
@@ -9,31 +9,43 @@ use std::time::Instant;
 /// Makes an instance.
 type Make<'a> = &'a (dyn Fn() -> Result<Data, Failure> + Sync);
 
-/// Runs every check of a dataset.
+/// A check and its name.
+type Check = (&'static str, for<'a> fn(Make<'a>) -> Seen);
+
+/// In this order. The first two must pass, or the others would say nothing new, or crash.
+const CHECKS: [Check; 7] = [
+    ("create", create),
+    ("buffers", buffers),
+    ("description", description),
+    ("classes", classes),
+    ("items", items),
+    ("threads", threads),
+    ("speed", speed),
+];
+/// Only in a process of its own: whatever else a process does would be counted.
+const ALONE: Check = ("memory", |make| no_growth(|| make()?.destroy()));
+
+/// Runs every check of a dataset, in this process.
 pub fn dataset(make: Make) -> Vec<Finding> {
-    let created = finding("create", || {
-        create_and_destroy(|| {
-            let data = make()?;
-            Ok((format!("{:?}", data.spaces()), Box::new(move || data.destroy())))
-        })
-    });
-    if created.outcome == Outcome::Fail {
-        return vec![created];
-    }
-    // The other checks have no margins around their arrays: with a plugin that writes outside them they would crash.
-    let buffers = finding("buffers", || buffers(make));
-    if buffers.outcome == Outcome::Fail {
-        return vec![created, buffers];
-    }
-    vec![
-        created,
-        buffers,
-        finding("description", || description(make)),
-        finding("classes", || classes(make)),
-        finding("items", || items(make)),
-        finding("threads", || threads(make)),
-        finding("speed", || speed(make)),
-    ]
+    in_order(CHECKS.iter().map(|(name, body)| finding(name, || body(make))))
+}
+
+/// Names of the checks that [`dataset_check`] knows.
+pub fn dataset_checks() -> Vec<&'static str> {
+    CHECKS.iter().chain([&ALONE]).map(|(name, _)| *name).collect()
+}
+
+/// Runs one check of a dataset, best in a process of its own; `None`: there is no such check.
+pub fn dataset_check(make: Make, name: &str) -> Option<Finding> {
+    let (name, body) = CHECKS.iter().chain([&ALONE]).find(|(known, _)| *known == name)?;
+    Some(finding(name, || body(make)))
+}
+
+fn create(make: Make) -> Seen {
+    create_and_destroy(|| {
+        let data = make()?;
+        Ok((format!("{:?}", data.spaces()), Box::new(move || data.destroy())))
+    })
 }
 
 fn description(make: Make) -> Seen {

@@ -1,7 +1,8 @@
 //! The checks of an environment.
 
 use super::{
-    Finding, Guard, Outcome, Seen, bits, create_and_destroy, finding, not_finite, out_of_bounds, pass, warn,
+    Finding, Guard, Seen, bits, create_and_destroy, finding, in_order, no_growth, not_finite, out_of_bounds,
+    pass, warn,
 };
 use crate::caller::{Env, Failure};
 use crate::{Rng, rng, uniform};
@@ -10,42 +11,64 @@ use std::time::Instant;
 /// Makes an instance with so many slots.
 type Make<'a> = &'a (dyn Fn(u32) -> Result<Env, Failure> + Sync);
 
-/// Steps of an ordinary comparison.
+/// Steps of the comparison that everything rests on …
+const MANY_STEPS: usize = 1000;
+/// … and of the others.
 const STEPS: usize = 300;
+/// Steps that an episode gets to end by itself.
+const LONGEST: usize = 2000;
 /// An episode of a check is cut after so many steps, as a host's horizon would.
 const HORIZON: usize = 100;
 
-/// Runs every check of an environment.
+/// A check and its name.
+type Check = (&'static str, for<'a> fn(Make<'a>) -> Seen);
+
+/// In this order. The first two must pass, or the others would say nothing new, or crash.
+const CHECKS: [Check; 14] = [
+    ("create", create),
+    ("buffers", buffers),
+    ("description", description),
+    ("tasks", tasks),
+    ("reset", reset),
+    ("steps", steps),
+    ("batch", batch),
+    ("bounds", bounds),
+    ("tasks differ", tasks_differ),
+    ("bad actions", bad_actions),
+    ("step before reset", step_before_reset),
+    ("after the end", after_the_end),
+    ("threads", threads),
+    ("speed", speed),
+];
+/// Only in a process of its own: whatever else a process does would be counted.
+const ALONE: Check = ("memory", |make| no_growth(|| make(2)?.destroy()));
+
+/// Runs every check of an environment, in this process.
 pub fn environment(make: Make) -> Vec<Finding> {
-    let created = finding("create", || {
-        create_and_destroy(|| {
-            let env = make(2)?;
-            Ok((format!("{:?}", env.spaces()), Box::new(move || env.destroy())))
-        })
-    });
-    if created.outcome == Outcome::Fail {
-        return vec![created];
-    }
-    // The other checks have no margins around their arrays: with a plugin that writes outside them they would crash.
-    let buffers = finding("buffers", || buffers(make));
-    if buffers.outcome == Outcome::Fail {
-        return vec![created, buffers];
-    }
-    vec![
-        created,
-        buffers,
-        finding("description", || description(make)),
-        finding("tasks", || tasks(make)),
-        finding("reset", || reset(make)),
-        finding("steps", || steps(make)),
-        finding("batch", || batch(make)),
-        finding("bounds", || bounds(make)),
-        finding("tasks differ", || tasks_differ(make)),
-        finding("bad actions", || bad_actions(make)),
-        finding("step before reset", || step_before_reset(make)),
-        finding("threads", || threads(make)),
-        finding("speed", || speed(make)),
-    ]
+    in_order(CHECKS.iter().map(|(name, body)| finding(name, || body(make))))
+}
+
+/// Names of the checks that [`environment_check`] knows.
+pub fn environment_checks() -> Vec<&'static str> {
+    CHECKS.iter().chain([&ALONE]).map(|(name, _)| *name).collect()
+}
+
+/// Runs one check of an environment, best in a process of its own; `None`: there is no such check.
+pub fn environment_check(make: Make, name: &str) -> Option<Finding> {
+    let (name, body) = CHECKS.iter().chain([&ALONE]).find(|(known, _)| *known == name)?;
+    Some(finding(name, || body(make)))
+}
+
+/// Every number of some episodes, as bits: the same for equal plugins, another for another dynamics version.
+pub fn environment_trace(make: Make) -> Result<Vec<u32>, String> {
+    Walker::new(make(1)?, 0, 1)?.walk(STEPS)
+}
+
+fn create(make: Make) -> Seen {
+    create_and_destroy(|| {
+        let env = make(2)?;
+        Ok((format!("{:?}", env.spaces()), Box::new(move || env.destroy())))
+    })
 }
 
 /// One instance, stepped slot by slot with random actions; remembers everything that came out.
@@ -177,17 +200,17 @@ fn reset(make: Make) -> Seen {
 }
 
 fn steps(make: Make) -> Seen {
-    let alone = Walker::new(make(1)?, 0, 1)?.walk(STEPS)?;
+    let alone = Walker::new(make(1)?, 0, 1)?.walk(MANY_STEPS)?;
     let (mut one, mut two) = (Walker::new(make(1)?, 0, 1)?, Walker::new(make(1)?, 0, 2)?);
-    for _ in 0..STEPS {
+    for _ in 0..MANY_STEPS {
         one.step()?;
         two.step()?;
     }
     match alone.iter().zip(&one.trace).position(|(a, b)| a != b) {
         Some(_) => Err("another instance that runs at the same time changes the numbers".to_owned()),
-        None => {
-            pass(format!("{STEPS} random steps, alone and interleaved with another instance: the same bits"))
-        }
+        None => pass(format!(
+            "{MANY_STEPS} random steps, alone and interleaved with another instance: the same bits"
+        )),
     }
 }
 
@@ -349,6 +372,41 @@ fn step_before_reset(make: Make) -> Seen {
         Err(_) => pass("refused"),
         Ok(()) => warn("accepted; a host never does it"),
     }
+}
+
+/// A host resets a slot whose episode is over; until then a step may be refused, but it must not do harm.
+fn after_the_end(make: Make) -> Seen {
+    let mut walker = Walker::new(make(1)?, 0, 61)?;
+    let fresh = bits(&walker.obs);
+    let (mut reward, mut terminated) = ([0.0], [0]);
+    let mut steps = 0;
+    while terminated[0] == 0 {
+        if steps == LONGEST {
+            return pass(format!("no episode ended within {LONGEST} random steps"));
+        }
+        let action = random_action(&walker.env, &mut walker.actions);
+        walker.env.step(&[0], &action, &mut walker.obs, &mut reward, &mut terminated)?;
+        steps += 1;
+    }
+    let action = random_action(&walker.env, &mut walker.actions);
+    let said = match walker.env.step(&[0], &action, &mut walker.obs, &mut reward, &mut terminated) {
+        Err(failure) if failure.status == crate::abi::PANIC => return Err(failure.to_string()),
+        Err(_) => "refused",
+        Ok(())
+            if not_finite(&walker.obs, &walker.env.spaces().observation).is_some()
+                || !reward[0].is_finite() =>
+        {
+            return Err("a step after the end of an episode gives numbers that are not finite".to_owned());
+        }
+        Ok(()) => "finite",
+    };
+    walker.reset()?;
+    if bits(&walker.obs) != fresh {
+        return Err(
+            "a reset after the end of an episode differs from the same reset of a new instance".to_owned()
+        );
+    }
+    pass(format!("a step after the end is {said}, and a reset begins anew"))
 }
 
 fn threads(make: Make) -> Seen {

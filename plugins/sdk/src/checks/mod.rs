@@ -6,10 +6,10 @@ mod env;
 mod render;
 mod tasks;
 
-pub use data::dataset;
-pub use env::environment;
+pub use data::{dataset, dataset_check, dataset_checks};
+pub use env::{environment, environment_check, environment_checks, environment_trace};
 pub use render::rendering;
-pub use tasks::distribution;
+pub use tasks::{distribution, distribution_check, distribution_checks, distribution_trace};
 
 use crate::Field;
 use crate::caller::Failure;
@@ -71,6 +71,19 @@ fn finding(check: &'static str, body: impl FnOnce() -> Seen) -> Finding {
     Finding { check, outcome, detail }
 }
 
+/// Findings in order; a failure of one of the first two ends the list.
+fn in_order(findings: impl Iterator<Item = Finding>) -> Vec<Finding> {
+    let mut all: Vec<Finding> = vec![];
+    for finding in findings {
+        let stop = all.len() < 2 && finding.outcome == Outcome::Fail;
+        all.push(finding);
+        if stop {
+            break;
+        }
+    }
+    all
+}
+
 impl From<Failure> for String {
     fn from(failure: Failure) -> String {
         failure.to_string()
@@ -91,6 +104,30 @@ fn create_and_destroy(
         }
     }
     pass(format!("{TIMES} times, the same description each time"))
+}
+
+/// Makes and destroys instances until what a library keeps for its life is there, then a hundred more.
+fn no_growth(live: impl Fn() -> Result<(), Failure>) -> Seen {
+    const WARM: usize = 50;
+    const TIMES: usize = 100;
+    /// An allocator's own movements are smaller; 10 KiB an instance are not.
+    const ALLOWED: u64 = 1 << 20;
+    (0..WARM).try_for_each(|_| live())?;
+    let Some(before) = resident_bytes() else { return pass("not measured on this system") };
+    (0..TIMES).try_for_each(|_| live())?;
+    let grown = resident_bytes().unwrap_or(before).saturating_sub(before);
+    if grown > ALLOWED {
+        return Err(format!("{TIMES} instances, made and destroyed, left {} KiB behind", grown / 1024));
+    }
+    pass(format!("{TIMES} instances, made and destroyed, leave nothing behind"))
+}
+
+/// The size of this process; `None` where the system does not say.
+fn resident_bytes() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kib: u64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
+    Some(kib * 1024)
 }
 
 /// Why one of the numbers is not usable, if so.

@@ -1,7 +1,8 @@
 //! The checks of a task distribution.
 
 use super::{
-    Finding, Guard, Outcome, Seen, bits, create_and_destroy, finding, not_finite, out_of_bounds, pass, warn,
+    Finding, Guard, Seen, bits, create_and_destroy, finding, in_order, no_growth, not_finite, out_of_bounds,
+    pass, warn,
 };
 use crate::caller::{Failure, Tasks};
 use std::time::Instant;
@@ -9,37 +10,60 @@ use std::time::Instant;
 /// Makes an instance.
 type Make<'a> = &'a (dyn Fn() -> Result<Tasks, Failure> + Sync);
 
-/// Runs every check of a task distribution.
+/// A check and its name.
+type Check = (&'static str, for<'a> fn(Make<'a>) -> Seen);
+
+/// In this order. The first two must pass, or the others would say nothing new, or crash.
+const CHECKS: [Check; 8] = [
+    ("create", create),
+    ("buffers", buffers),
+    ("description", description),
+    ("tasks", draws_of_tasks),
+    ("points", points),
+    ("nested", nested),
+    ("threads", threads),
+    ("speed", speed),
+];
+/// Only in a process of its own: whatever else a process does would be counted.
+const ALONE: Check = ("memory", |make| no_growth(|| make()?.destroy()));
+
+/// Runs every check of a task distribution, in this process.
 pub fn distribution(make: Make) -> Vec<Finding> {
-    let created = finding("create", || {
-        create_and_destroy(|| {
-            let tasks = make()?;
-            Ok((format!("{:?}", tasks.spaces()), Box::new(move || tasks.destroy())))
-        })
-    });
-    if created.outcome == Outcome::Fail {
-        return vec![created];
+    in_order(CHECKS.iter().map(|(name, body)| finding(name, || body(make))))
+}
+
+/// Names of the checks that [`distribution_check`] knows.
+pub fn distribution_checks() -> Vec<&'static str> {
+    CHECKS.iter().chain([&ALONE]).map(|(name, _)| *name).collect()
+}
+
+/// Runs one check of a task distribution, best in a process of its own; `None`: there is no such check.
+pub fn distribution_check(make: Make, name: &str) -> Option<Finding> {
+    let (name, body) = CHECKS.iter().chain([&ALONE]).find(|(known, _)| *known == name)?;
+    Some(finding(name, || body(make)))
+}
+
+/// Every number of some tasks, as bits; see [`super::environment_trace`].
+pub fn distribution_trace(make: Make) -> Result<Vec<u32>, String> {
+    let mut tasks = make()?;
+    let mut trace = vec![];
+    for seed in 0..50 {
+        trace.extend(draw(&mut tasks, seed, 10)?.iter().flat_map(|numbers| bits(numbers)));
     }
-    // The other checks have no margins around their arrays: with a plugin that writes outside them they would crash.
-    let buffers = finding("buffers", || buffers(make));
-    if buffers.outcome == Outcome::Fail {
-        return vec![created, buffers];
-    }
-    vec![
-        created,
-        buffers,
-        finding("description", || {
-            let tasks = make()?;
-            let (n_x, n_y, n_task) =
-                (tasks.spaces().x.len(), tasks.spaces().y.len(), tasks.spaces().task.len());
-            pass(format!("{n_x} input, {n_y} target and {n_task} task fields"))
-        }),
-        finding("tasks", || draws_of_tasks(make)),
-        finding("points", || points(make)),
-        finding("nested", || nested(make)),
-        finding("threads", || threads(make)),
-        finding("speed", || speed(make)),
-    ]
+    Ok(trace)
+}
+
+fn create(make: Make) -> Seen {
+    create_and_destroy(|| {
+        let tasks = make()?;
+        Ok((format!("{:?}", tasks.spaces()), Box::new(move || tasks.destroy())))
+    })
+}
+
+fn description(make: Make) -> Seen {
+    let tasks = make()?;
+    let (n_x, n_y, n_task) = (tasks.spaces().x.len(), tasks.spaces().y.len(), tasks.spaces().task.len());
+    pass(format!("{n_x} input, {n_y} target and {n_task} task fields"))
 }
 
 /// The points of one seed: the task's, then n of x and y.

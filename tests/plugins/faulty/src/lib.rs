@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 struct Faulty {
     fault: String,
+    marker: String,
     /// `step` behaves in the first so many calls after a reset.
     after: u32,
     scale: f32,
@@ -33,6 +34,23 @@ impl Faulty {
             return Err(format!("faulty was told to fail in {callback}"));
         }
         Ok(())
+    }
+
+    /// What no caller in the same process survives.
+    fn maybe_end(&self) {
+        let deadly = ["segfault", "abort", "exit", "hang"].contains(&self.fault.as_str());
+        if !deadly || (!self.marker.is_empty() && std::fs::File::create_new(&self.marker).is_err()) {
+            return;
+        }
+        match self.fault.as_str() {
+            // SAFETY: none. This is the offence.
+            "segfault" => unsafe { std::ptr::without_provenance_mut::<u8>(8).write_volatile(1) },
+            "abort" => std::process::abort(),
+            "exit" => std::process::exit(0),
+            _ => loop {
+                std::thread::park();
+            },
+        }
     }
 }
 
@@ -70,12 +88,20 @@ impl Environment for Faulty {
                     "shared_state",
                     "keeps_state",
                     "ignores_task",
+                    "leaks",
+                    "ends",
+                    "segfault",
+                    "abort",
+                    "exit",
+                    "hang",
                 ])
                 .doc("What goes wrong."),
             Parameter::int("after", 2)
                 .range(0.0, 1000.0)
                 .unit("steps")
                 .doc("When `step` starts to misbehave."),
+            Parameter::text("marker", "")
+                .doc("A file: what ends or stops the process happens only as long as it is not there, and makes it."),
             Parameter::float("scale", 0.25).at_least(1e-3).doc("Factor on the reward."),
             Parameter::bool("noisy", true).doc("Whether an episode depends on its seed."),
         ],
@@ -84,6 +110,7 @@ impl Environment for Faulty {
     fn create(params: &Params) -> Result<Self, String> {
         let faulty = Faulty {
             fault: params.text("fault").to_owned(),
+            marker: params.text("marker").to_owned(),
             after: params.int("after") as u32,
             scale: params.float("scale") as f32,
             noisy: params.bool("noisy"),
@@ -92,6 +119,9 @@ impl Environment for Faulty {
         };
         faulty.maybe_panic("create");
         faulty.maybe_fail("create")?;
+        if faulty.is("leaks") {
+            std::mem::forget(std::hint::black_box(vec![1u8; 1 << 16]));
+        }
         Ok(faulty)
     }
 
@@ -139,6 +169,7 @@ impl Environment for Faulty {
         let mut reward = self.scale * (action[0] - self.noise);
         let now = self.age > self.after;
         if now {
+            self.maybe_end();
             self.maybe_panic("step");
             self.maybe_fail("step")?;
         }
@@ -155,7 +186,8 @@ impl Environment for Faulty {
             }
             _ => {}
         }
-        Ok(Step { reward, terminated: false })
+        // Not a fault: an episode that ends by itself.
+        Ok(Step { reward, terminated: now && self.is("ends") })
     }
 }
 
