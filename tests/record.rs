@@ -181,6 +181,7 @@ fn run_json_and_weights_survive_the_round_trip() {
         selected: BTreeMap::from([("maml".to_string(), 500)]),
         versions: BTreeMap::from([("mamlx".to_string(), "0.1.0".to_string())]),
         plugins: vec![PluginRecord { id: "point".into(), version: "0.1.0".into(), sha256: "ab12".into() }],
+        data: None,
         host: Host::here(),
         extra: BTreeMap::new(),
     };
@@ -409,6 +410,7 @@ fn the_readme_of_the_results_explains_every_column() {
         selected: BTreeMap::new(),
         versions: BTreeMap::new(),
         plugins: Vec::new(),
+        data: None,
         host: Host::here(),
         extra: BTreeMap::new(),
     });

@@ -1,5 +1,6 @@
 //! Room `cli`: one declaration of commands and flags, one file a command.
 
+mod answers;
 mod bench;
 mod check;
 mod compare;

@@ -1,6 +1,6 @@
 //! `mamlx replay`
 
-use super::{Changes, out};
+use super::{Changes, Threads, answers, out};
 use crate::error::{Error, Result};
 use crate::plugin::{Role, Shape, Side};
 use crate::record::disk;
@@ -8,7 +8,7 @@ use crate::record::number::short_text;
 use crate::record::scene::{Mark, Paint, Pane, Scene, Viewpoint};
 use crate::run::experiment::Experiment;
 use crate::run::replay::{self, Choice, MOST_STEPS, Shown};
-use crate::spec::{Method, Word};
+use crate::spec::{Method, PluginKind, Word};
 use clap::Args;
 use std::path::{Path, PathBuf};
 
@@ -25,20 +25,24 @@ pub struct Replay {
     /// Meta-iteration [default: the one that was selected, or the last].
     #[arg(long, value_name = "N")]
     iteration: Option<u64>,
-    /// Episodes of an update, one of the run's eval.support [default: the first].
-    #[arg(long, value_name = "EPISODES")]
+    /// Episodes of an update, or examples of a class: one of the run's eval.support [default: the first].
+    #[arg(long, value_name = "N")]
     support: Option<usize>,
-    /// Numbers of gradient steps to show: `0..3` or `0,1,3` [default: all that the run evaluates].
+    /// Numbers of gradient steps to show: `0..3` or `0,1,3` [default: all that the run evaluates;
+    /// of a data set none and all].
     #[arg(long, value_parser = steps)]
     steps: Option<Steps>,
     /// Which of an update's episodes to show.
     #[arg(long, value_name = "E", default_value_t = 0)]
     episode: usize,
-    /// A .gif, .html or .svg file; repeatable.
+    /// A .gif, .html or .svg file; repeatable. Of a data set: the task with its answers as .svg, and with tables of what is
+    /// taken for what over all test tasks as .html.
     #[arg(short, long, value_name = "FILE", required = true)]
     out: Vec<PathBuf>,
     #[command(flatten)]
     changes: Changes,
+    #[command(flatten)]
+    threads: Threads,
 }
 
 /// Numbers of gradient steps, ascending.
@@ -58,6 +62,10 @@ impl Replay {
             steps: self.steps.clone().map(|steps| steps.0),
             episode: self.episode,
         };
+        if experiment.plugin.info.kind == PluginKind::Data {
+            let said = answers::write(&experiment, &self.run, &choice, &self.out, self.threads.count())?;
+            return out::print(&said.iter().map(|line| format!("{line}\n")).collect::<String>());
+        }
         let replay = replay::replay(&experiment, &self.run.join("weights.safetensors"), &choice)?;
         let scene = scene(&experiment.spec.name, &choice, &replay);
         for (path, kind) in self.out.iter().zip(kinds) {
@@ -130,7 +138,7 @@ fn mark(shape: &Shape) -> Mark {
     Mark { from: shape.from, to: shape.to, radius: shape.radius, paint }
 }
 
-fn step_name(step: usize) -> String {
+pub(super) fn step_name(step: usize) -> String {
     match step {
         0 => "before".to_owned(),
         1 => "1 step".to_owned(),

@@ -29,11 +29,7 @@ impl Sheet {
     /// `Error::Input`: items that are no images, too few classes or items. `Error::Run`: the plugin.
     pub fn draw(&self, reader: &mut Reader) -> Result<RgbImage> {
         let shape = reader.data.spaces().item_shape.clone();
-        let (height, width, channels) = match shape[..] {
-            [height, width] => (height, width, 1),
-            [height, width, channels @ (1 | 3)] => (height, width, channels),
-            _ => return Err(Error::Input(format!("items of shape {shape:?} are not images"))),
-        };
+        let (height, width, channels) = image_shape(&shape)?;
         let (counts, points) = (reader.counts(self.split), self.shots + self.queries);
         if counts.len() < self.ways || counts.iter().any(|count| (*count as usize) < points) {
             return Err(Error::Input(format!(
@@ -75,14 +71,39 @@ impl Sheet {
     }
 }
 
+/// One image of this shape, [height, width] or [height, width, 1 or 3] with values from 0 to 1, as PNG.
+///
+/// # Errors
+/// `Error::Input`: an item of another shape. `Error::Run`: it cannot be encoded.
+pub fn png(pixels: &[f32], shape: &[usize]) -> Result<Vec<u8>> {
+    let (height, width, channels) = image_shape(shape)?;
+    let picture = RgbImage::from_fn(width as u32, height as u32, |x, y| {
+        let at = (y as usize * width + x as usize) * channels;
+        Rgb([0, 1, 2].map(|c| level(pixels[at + if channels == 3 { c } else { 0 }])))
+    });
+    encoded(&picture)
+}
+
+fn image_shape(shape: &[usize]) -> Result<(usize, usize, usize)> {
+    match *shape {
+        [height, width] => Ok((height, width, 1)),
+        [height, width, channels @ (1 | 3)] => Ok((height, width, channels)),
+        _ => Err(Error::Input(format!("items of shape {shape:?} are not images"))),
+    }
+}
+
+fn encoded(picture: &RgbImage) -> Result<Vec<u8>> {
+    let mut bytes = std::io::Cursor::new(vec![]);
+    let written = picture.write_to(&mut bytes, image::ImageFormat::Png);
+    written.map_err(|e| Error::Run(format!("cannot encode the picture: {e}")))?;
+    Ok(bytes.into_inner())
+}
+
 fn level(pixel: f32) -> u8 {
     (pixel.clamp(0.0, 1.0) * 255.0).round() as u8
 }
 
 /// Writes a picture as PNG.
 pub fn write(sheet: &RgbImage, path: &Path) -> Result<()> {
-    let mut bytes = std::io::Cursor::new(vec![]);
-    let encoded = sheet.write_to(&mut bytes, image::ImageFormat::Png);
-    encoded.map_err(|e| Error::Run(format!("cannot encode the picture: {e}")))?;
-    std::fs::write(path, bytes.into_inner()).map_err(Error::io("write", path))
+    std::fs::write(path, encoded(sheet)?).map_err(Error::io("write", path))
 }

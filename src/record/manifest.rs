@@ -40,6 +40,9 @@ pub struct Manifest {
     /// Versions of mamlx and of the parts that can change a number.
     pub versions: BTreeMap<String, String>,
     pub plugins: Vec<PluginRecord>,
+    /// The data set as the run has seen it; null where there is none.
+    #[serde(default)]
+    pub data: Option<DataRecord>,
     pub host: Host,
     /// Facts that do not change a result, such as the number of threads.
     #[serde(default)]
@@ -66,6 +69,17 @@ pub struct PluginRecord {
     pub version: String,
     /// SHA-256 of the library file, hexadecimal.
     pub sha256: String,
+}
+
+/// What a data set held.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DataRecord {
+    /// Of its description and of the hashed items, hexadecimal.
+    pub sha256: String,
+    /// Items of all splits.
+    pub items: u64,
+    /// How many of them are hashed: every item, or every k-th of a class where that would be more than 128 MiB.
+    pub hashed: u64,
 }
 
 /// The machine, without its name: results are only promised to be the same bytes on the same kind of machine.

@@ -31,6 +31,7 @@
 //! | `table` | cells → aligned text |
 //! | `progress` | where a run stands → one line on stderr |
 
+pub mod answers;
 pub mod bootstrap;
 pub mod breakdown;
 pub mod bytes;
@@ -63,7 +64,7 @@ pub mod weights;
 pub use bytes::{Packer, Short, Unpacker};
 pub use checkpoint::{Checkpoint, Lengths, Stamp};
 pub use folder::RunFolder;
-pub use manifest::{GradientRecord, Host, Manifest, PluginRecord, Status};
+pub use manifest::{DataRecord, GradientRecord, Host, Manifest, PluginRecord, Status};
 pub use picture::{Picture, Published, Series};
 pub use progress::Progress;
 pub use row::{EvalRow, Identity, Metric, SummaryRow, TimingRow, TrainRow};

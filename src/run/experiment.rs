@@ -10,7 +10,7 @@ use crate::graph::Plan;
 use crate::meta::build;
 use crate::nn::block::Misfit;
 use crate::plugin::{Plugin, SearchPath};
-use crate::record::{GradientRecord, Host, Identity, Manifest, PluginRecord, Stamp, Status};
+use crate::record::{DataRecord, GradientRecord, Host, Identity, Manifest, PluginRecord, Stamp, Status};
 use crate::spec::{self, Draft, Method, Order, PluginKind, Spec, SweepRun, Word};
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
@@ -95,6 +95,19 @@ impl Experiment {
             }
             PluginKind::Data => Ok(Box::new(FewShot::new(&self.spec, &self.plugin, threads)?)),
         }
+    }
+
+    /// The same for a data set only, with all that its answers need.
+    pub fn few_shot(&self, threads: usize) -> Result<FewShot> {
+        FewShot::new(&self.spec, &self.plugin, threads)
+    }
+
+    /// What a data set holds; none where the tasks come from elsewhere.
+    pub fn data_record(&self) -> Result<Option<DataRecord>> {
+        if self.plugin.info.kind != PluginKind::Data {
+            return Ok(None);
+        }
+        few_shot::digest::digest(&mut self.plugin.data(&self.spec.task.params)?).map(Some)
     }
 
     /// The same for an environment only, with all that a replay needs.
@@ -200,6 +213,7 @@ impl Experiment {
                 version: info.version.clone(),
                 sha256: info.sha256.clone(),
             }],
+            data: None,
             host: Host::here(),
             extra,
         }

@@ -69,37 +69,13 @@ pub fn replay(experiment: &Experiment, weights: &Path, choice: &Choice) -> Resul
     if plugin.info.kind != PluginKind::Environment {
         return input(format!("`{}` is no environment: there are no episodes to watch", plugin.info.id));
     }
-    let adapted = |method: &&Method| matches!(method, Method::Maml | Method::Fomaml);
-    let first = spec.methods.iter().find(adapted).or(spec.methods.first()).copied();
-    let method = choice.method.or(first).unwrap_or(Method::Maml);
-    if !spec.methods.contains(&method) {
-        let known: Vec<&str> = spec.methods.iter().map(|method| method.word()).collect();
-        return input(format!("--method: the run has no `{}`; it has {}", method.word(), known.join(", ")));
-    }
-    let supports = &spec.eval.support;
-    let support = choice.support.unwrap_or(supports[0]);
-    let Some(which) = supports.iter().position(|known| *known == support) else {
-        return input(format!(
-            "--support: the run is evaluated with {supports:?} episodes, not with {support}"
-        ));
-    };
+    let Chosen { method, which, support, iteration, weights } = chosen(spec, weights, choice)?;
     if choice.episode >= support {
         return input(format!(
             "--episode: {} is not below the {support} episodes of an update",
             choice.episode
         ));
     }
-    let selected = selected(spec, weights, method)?;
-    let weights = Weights::read(weights)?;
-    let known = iterations(&weights, method);
-    let iteration = choice.iteration.or(selected).or(known.last().copied());
-    let Some(iteration) = iteration.filter(|iteration| known.contains(iteration)) else {
-        let wanted = choice.iteration.map_or("any".to_owned(), |wanted| wanted.to_string());
-        return input(format!(
-            "--iteration: the weights file does not have {wanted} of `{}`; it has {known:?}",
-            method.word()
-        ));
-    };
     let learner = experiment.reinforcement(1)?;
     let Some(task) = learner.test_tasks().get(choice.task) else {
         let count = learner.test_tasks().len();
@@ -133,9 +109,50 @@ pub fn replay(experiment: &Experiment, weights: &Path, choice: &Choice) -> Resul
     Ok(Replay { method, iteration, support, episode: choice.episode, task, view, shown })
 }
 
+/// Which saved parameters a choice means.
+pub(super) struct Chosen {
+    pub method: Method,
+    /// Which of the spec's support sizes.
+    pub which: usize,
+    pub support: usize,
+    pub iteration: u64,
+    pub weights: Weights,
+}
+
+/// Looks a choice up in a run.
+///
+/// Errors: [`Error::Input`] for what the run does not have.
+pub(super) fn chosen(spec: &Spec, weights: &Path, choice: &Choice) -> Result<Chosen> {
+    let input = |text: String| Err(Error::Input(text));
+    let adapted = |method: &&Method| matches!(method, Method::Maml | Method::Fomaml);
+    let first = spec.methods.iter().find(adapted).or(spec.methods.first()).copied();
+    let method = choice.method.or(first).unwrap_or(Method::Maml);
+    if !spec.methods.contains(&method) {
+        let known: Vec<&str> = spec.methods.iter().map(|method| method.word()).collect();
+        return input(format!("--method: the run has no `{}`; it has {}", method.word(), known.join(", ")));
+    }
+    let supports = &spec.eval.support;
+    let support = choice.support.unwrap_or(supports[0]);
+    let Some(which) = supports.iter().position(|known| *known == support) else {
+        return input(format!("--support: the run is evaluated with {supports:?}, not with {support}"));
+    };
+    let selected = selected(spec, weights, method)?;
+    let weights = Weights::read(weights)?;
+    let known = iterations(&weights, method);
+    let iteration = choice.iteration.or(selected).or(known.last().copied());
+    let Some(iteration) = iteration.filter(|iteration| known.contains(iteration)) else {
+        let wanted = choice.iteration.map_or("any".to_owned(), |wanted| wanted.to_string());
+        return input(format!(
+            "--iteration: the weights file does not have {wanted} of `{}`; it has {known:?}",
+            method.word()
+        ));
+    };
+    Ok(Chosen { method, which, support, iteration, weights })
+}
+
 /// The meta-iteration whose parameters the test rows of a run are of, where the spec selects them on validation tasks.
 /// The run's `eval.csv` lies beside its weights.
-pub(super) fn selected(spec: &Spec, weights: &Path, method: Method) -> Result<Option<u64>> {
+fn selected(spec: &Spec, weights: &Path, method: Method) -> Result<Option<u64>> {
     if spec.eval.select == Select::Last {
         return Ok(None);
     }

@@ -67,7 +67,11 @@ pub fn run(experiment: &Experiment, folder: &Path, options: &Options) -> Result<
             doubtful.of, doubtful.error_f32, doubtful.error_f64
         );
     }
-    let manifest = |status, message| experiment.manifest(status, message, threads, &gradients);
+    let data = experiment.data_record()?;
+    let manifest = |status, message| Manifest {
+        data: data.clone(),
+        ..experiment.manifest(status, message, threads, &gradients)
+    };
     folder.write_manifest(&manifest(Status::Running, None))?;
     let mut learner = experiment.learner(threads)?;
     folder.begin(experiment.identity(), &learner.task_names(), checkpoint.as_ref())?;

@@ -61,6 +61,7 @@ fn any_number_of_threads_classifies_to_the_same_bytes() {
     let manifest = std::fs::read_to_string(folder.path().join("1/run.json")).unwrap();
     let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
     let gradients = manifest["gradients"].as_object().unwrap();
+    assert_eq!(manifest["data"]["sha256"].as_str().unwrap().len(), 64);
     assert!(gradients.len() == 4 && gradients.values().all(|found| found["holds"] == true), "{gradients:?}");
     // What was learnt of other classes helps fine-tuning beyond an untrained network; of neighbours chance is a fifth.
     assert!(mean("finetune", "1", "1", "loss") < mean("random", "1", "1", "loss") - 0.03, "{summary}");
@@ -75,6 +76,54 @@ fn any_number_of_threads_classifies_to_the_same_bytes() {
     let evaluated = |run: &str| std::fs::read(folder.path().join(run).join("eval.csv")).unwrap();
     assert!(evaluated("1") == evaluated("again"));
     one_classifier_serves_both(folder.path());
+    answers_are_those_of_the_rows(folder.path());
+}
+
+/// `mamlx replay` of a classification: what the page says of a task and of all tasks is what the result files say.
+fn answers_are_those_of_the_rows(folder: &Path) {
+    let output = mamlx(&["replay", "1", "--task", "3", "-o", "task.html", "-o", "task.svg"], folder);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let text = |file: &str| std::fs::read_to_string(folder.join(file)).unwrap();
+    let (rows, summary) = (text("1/eval.csv"), text("1/summary.csv"));
+    for (line, step) in said.lines().zip(["0", "2"]) {
+        let cells = |line: &str| line.split(',').map(str::to_string).collect::<Vec<String>>();
+        let wanted = |cells: &Vec<String>| {
+            cells[3..7] == ["60", "maml", "test", "1"] && cells[8..10] == ["3".to_string(), step.to_string()]
+        };
+        let row = rows.lines().map(cells).find(wanted).unwrap();
+        let right = 10.0 * row[11].parse::<f64>().unwrap();
+        let start = format!("60,maml,test,1,{step},accuracy,");
+        let mean = summary.lines().find_map(|line| line.strip_prefix(&start)).unwrap();
+        let mean: f64 = mean.split(',').next().unwrap().parse().unwrap();
+        assert!(line.contains(&format!(": {right:.0} of 10 queries of task 3 right")), "{line}");
+        assert!(line.ends_with(&format!("; {:.2} % over 20 test tasks", 100.0 * mean)), "{line} {mean}");
+    }
+    assert_eq!(said.lines().count(), 2);
+    // Five classes with one support image and two queries.
+    assert_eq!(text("task.svg").matches("data:image/png;base64,iVBOR").count(), 15);
+    assert!(text("task.html").contains(&text("task.svg")) && text("task.html").contains("Hardest classes"));
+    let refused = mamlx(&["replay", "1", "--task", "3", "-o", "task.gif"], folder);
+    assert!(
+        refused.status.code() == Some(2) && stderr(&refused).contains(".svg or .html"),
+        "{}",
+        stderr(&refused)
+    );
+    let refused = mamlx(&["replay", "1", "--task", "20", "-o", "task.svg"], folder);
+    assert!(stderr(&refused).contains("20 is not below the 20 test tasks"), "{}", stderr(&refused));
+}
+
+#[test]
+fn the_digest_of_a_data_set_sees_every_pixel() {
+    let plugin = mamlx::plugin::load(&libraries::example("glyphs")).unwrap();
+    let digest = |noise: f64| {
+        let params = super::params(&[("noise", mamlx::spec::ParamValue::Float(noise))]);
+        mamlx::run::few_shot::digest::digest(&mut plugin.data(&params).unwrap()).unwrap()
+    };
+    assert_eq!(digest(0.0), digest(0.0));
+    // A flipped pixel in a thousand is enough.
+    assert_ne!(digest(0.0).sha256, digest(0.001).sha256);
+    assert_eq!((digest(0.0).items, digest(0.0).hashed), (1000, 1000));
 }
 
 /// The second of the two baselines is not trained again, and answers as if it had been.

@@ -125,15 +125,10 @@ impl FewShot {
         mut each: impl FnMut(usize, Option<f32>, &[f32]),
     ) -> Result<Posed> {
         let Place { split, method, task, which } = place;
-        let part = if split == Split::Val { self.val.as_ref() } else { None }.unwrap_or(&self.test);
         let (spec, ways) = (&self.spec, ways(&self.spec));
-        let (shots, queries) = (spec.eval.support[which], spec.task.query);
-        let at = Address::of(split, spec.seed, task as u32);
-        let episode = Episode::draw(at, &part.counts, ways, queries + shots, spec.task.rotate);
-        let (mut support, mut query) = (Points::default(), Points::default());
-        reader.fill(part.split, &episode, 0..queries, &mut query)?;
-        reader.fill(part.split, &episode, queries..queries + shots, &mut support)?;
-        let curve = Curve { which, steps: spec.eval.steps, support: &support, query: &query };
+        let posed = self.read(reader, split, task, which)?;
+        let (support, query) = (&posed.support, &posed.query);
+        let curve = Curve { which, steps: spec.eval.steps, support, query };
         let rates = crate::run::rates(spec, method, which);
         let mut with_loss = |step: usize, loss: f32, predicted: &[f32]| each(step, Some(loss), predicted);
         match &self.methods[&method] {
@@ -144,12 +139,77 @@ impl FewShot {
                     programs.curve(thread, &theta, &curve, rates, &mut with_loss);
                 }
                 Test::Neighbour(features) => {
-                    let points = [&support, &query];
+                    let points = [support, query];
                     each(0, None, &classifier.neighbours(thread, &features[which], theta, points, ways));
                 }
             },
         }
+        Ok(posed)
+    }
+
+    /// One task of a split with its points.
+    fn read(&self, reader: &mut Reader, split: Split, task: usize, which: usize) -> Result<Posed> {
+        let part = if split == Split::Val { self.val.as_ref() } else { None }.unwrap_or(&self.test);
+        let (spec, ways) = (&self.spec, ways(&self.spec));
+        let (shots, queries) = (spec.eval.support[which], spec.task.query);
+        let at = Address::of(split, spec.seed, task as u32);
+        let episode = Episode::draw(at, &part.counts, ways, queries + shots, spec.task.rotate);
+        let (mut support, mut query) = (Points::default(), Points::default());
+        reader.fill(part.split, &episode, 0..queries, &mut query)?;
+        reader.fill(part.split, &episode, queries..queries + shots, &mut support)?;
         Ok(Posed { episode, support, query })
+    }
+
+    /// Adapts to every task of a split: `of` makes a result of the task's number, its points, and its loss and
+    /// predictions after 0, 1, … steps.
+    pub fn on_tasks<T: Send>(
+        &self,
+        split: Split,
+        method: Method,
+        which: usize,
+        theta: &[f32],
+        of: impl Fn(usize, &Posed, &[(Option<f32>, Vec<f32>)]) -> T + Sync,
+    ) -> Result<Vec<T>> {
+        let mut tasks: Vec<Option<T>> = (0..self.spec.eval.tasks).map(|_| None).collect();
+        self.workers.each(&mut tasks, |thread, reader, task, result| {
+            let mut curve = vec![];
+            let place = Place { split, method, task, which };
+            let each =
+                |_: usize, loss: Option<f32>, predicted: &[f32]| curve.push((loss, predicted.to_vec()));
+            let posed = self.adapt(thread, reader, place, theta, each)?;
+            *result = Some(of(task, &posed, &curve));
+            Ok(())
+        })?;
+        Ok(tasks.into_iter().flatten().collect())
+    }
+
+    /// One task of a split, unadapted.
+    pub fn pose(&self, split: Split, task: usize, which: usize) -> Result<Posed> {
+        let mut one = [None];
+        self.workers.each(&mut one, |_, reader, _, posed| {
+            *posed = Some(self.read(reader, split, task, which)?);
+            Ok(())
+        })?;
+        let [posed] = one;
+        posed.ok_or_else(|| Error::Run("a task was not posed".into()))
+    }
+
+    /// Gradient steps that a method takes in evaluations.
+    pub fn steps(&self, method: Method) -> usize {
+        if method == Method::NearestNeighbour { 0 } else { self.spec.eval.steps }
+    }
+
+    pub fn ways(&self) -> usize {
+        ways(&self.spec)
+    }
+
+    /// What the data set says of itself.
+    pub fn spaces(&self) -> DataSpaces {
+        let mut spaces = None;
+        self.workers.visit(|reader| {
+            spaces.get_or_insert_with(|| reader.data.spaces().clone());
+        });
+        spaces.unwrap_or_else(|| DataSpaces { item_shape: vec![], splits: vec![] })
     }
 }
 
@@ -287,14 +347,8 @@ impl Learner for FewShot {
         let points = ways(spec) * spec.task.query;
         let mut rows = vec![];
         for (which, shots) in spec.eval.support.iter().enumerate() {
-            let mut tasks: Vec<Vec<EvalRow>> = vec![vec![]; spec.eval.tasks];
-            self.workers.each(&mut tasks, |thread, reader, task, rows| {
-                let place = Place { split, method, task, which };
-                let mut curve = vec![];
-                let posed = self.adapt(thread, reader, place, theta, |_, loss, predicted| {
-                    curve.push((loss, predicted.to_vec()));
-                })?;
-                let row = |(step, (loss, predicted)): (usize, (Option<f32>, Vec<f32>))| EvalRow {
+            let tasks = self.on_tasks(split, method, which, theta, |task, posed, curve| {
+                let row = |(step, (loss, predicted)): (usize, &(Option<f32>, Vec<f32>))| EvalRow {
                     iteration,
                     method: method.word().into(),
                     split: split.name().into(),
@@ -302,12 +356,11 @@ impl Learner for FewShot {
                     norm: self.norm.clone(),
                     task: task as u32,
                     inner_step: step as u32,
-                    loss,
-                    accuracy: Some(accuracy(&predicted, &posed.query.y, points)),
+                    loss: *loss,
+                    accuracy: Some(accuracy(predicted, &posed.query.y, points)),
                     ..EvalRow::default()
                 };
-                rows.extend(curve.into_iter().enumerate().map(row));
-                Ok(())
+                curve.iter().enumerate().map(row).collect::<Vec<EvalRow>>()
             })?;
             rows.extend(tasks.into_iter().flatten());
         }
