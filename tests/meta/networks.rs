@@ -137,3 +137,25 @@ fn the_released_reduction_is_the_mean_times_the_ways() {
         assert!(relative(&times, &gradient(reduction)) < 1e-12, "{reduction:?}");
     }
 }
+
+/// So the released rate 0.4 on 5 ways is 2.0 with the mean, as the conversion table of protocol A.3 says: to the same
+/// adapted parameters, and to a meta-gradient that is N times as long, which Adam does not see.
+#[test]
+fn with_the_mean_the_released_rate_is_as_many_times_larger_as_there_are_ways() {
+    let results = |reduction: Reduction, rate: f64| {
+        let model = small_net(batch_norm(BatchMode::Transductive, false, false));
+        let learner = Learner { reduction, ..learner(model, Order::Second) };
+        // Three ways with two shots, and as many queries; two inner steps.
+        [learner.adapt(&[], 6), learner.meta_gradient(&[], 6, 6, 2)].map(|plan| {
+            let given = with(&inputs(&plan, Loss::CrossEntropy), 1, &[rate]);
+            eval(&plan, &given)[0].clone()
+        })
+    };
+    let [adapted, released] = results(Reduction::SumOverShot, 0.1);
+    let [same, mean] = results(Reduction::Mean, 0.3);
+    let [unlike, _] = results(Reduction::Mean, 0.1);
+    assert!(relative(&adapted, &same) < 1e-12);
+    assert!(relative(&adapted, &unlike) > 1e-3);
+    let times: Vec<f64> = mean.iter().map(|g| 3.0 * g).collect();
+    assert!(relative(&released, &times) < 1e-12);
+}
