@@ -61,7 +61,6 @@ fn convolved(x: &[f64], w: &[f64], b: &[f64], [h, c, f]: [usize; 3], conv: &Conv
             let out = h.div_ceil(s);
             (out, (((out - 1) * s + k) as i64 - h as i64).max(0) / 2)
         }
-        Padding::Around(rows) => ((h + 2 * rows - k) / s + 1, rows as i64),
     };
     let mut y = vec![];
     for (i, j, filter) in (0..out).flat_map(|i| (0..out).flat_map(move |j| (0..f).map(move |o| (i, j, o)))) {

@@ -64,7 +64,7 @@ impl TaskDistribution for SinusoidSequence {
         let step = largest(self.x_rad) / self.length as f32 + 2.0 * self.spread_rad;
         TaskSpaces {
             x: (1..=self.length)
-                .map(|t| Field::new(&format!("step_{t}"), "rad").bounds(-step, step))
+                .map(|t| Field::new(format!("step_{t}"), "rad").bounds(-step, step))
                 .collect(),
             y: vec![Field::new("y", "").bounds(-peak, peak)],
             task: vec![

@@ -32,7 +32,7 @@ pub struct Classifier {
 /// What becomes of the body on a task of new classes.
 pub enum Test {
     /// A new last layer, then gradient steps on all of it.
-    Finetune { programs: Programs, head: Layout },
+    Finetune { programs: Box<Programs>, head: Layout },
     /// Features, by evaluation support size.
     Neighbour(Vec<Shared>),
 }
@@ -78,7 +78,7 @@ impl Classifier {
             let tested = supervised::plans(spec, method, item, ways(spec))?;
             let entries = tested.model.layout().entries.split_off(body.layout().entries.len());
             let programs = Programs::new(spec, method, &tested, &counts, threads);
-            Test::Finetune { programs, head: Layout { entries } }
+            Test::Finetune { programs: Box::new(programs), head: Layout { entries } }
         } else {
             let features = |support: &usize| Plans::features(&body, &[], *support, counts.query);
             Test::Neighbour(counts.eval.iter().map(|n| Shared::new(lower(features(n)), threads)).collect())

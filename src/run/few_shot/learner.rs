@@ -32,9 +32,9 @@ pub struct FewShot {
 /// How a method learns.
 enum Learning {
     /// From tasks (`maml`, `fomaml`), or not at all (`random`).
-    Tasks(Programs),
+    Tasks(Box<Programs>),
     /// From all training classes at once.
-    Classes(Classifier),
+    Classes(Box<Classifier>),
 }
 
 /// One evaluated task of a split.
@@ -97,10 +97,10 @@ impl FewShot {
             if method.classifies() {
                 let classes = train.counts.len();
                 let classifier = Classifier::new(spec, *method, item, classes, threads)?;
-                return Ok((*method, Learning::Classes(classifier)));
+                return Ok((*method, Learning::Classes(Box::new(classifier))));
             }
             let programs = Programs::new(spec, *method, &plans(spec, *method, item)?, &counts(spec), threads);
-            Ok((*method, Learning::Tasks(programs)))
+            Ok((*method, Learning::Tasks(Box::new(programs))))
         });
         Ok(FewShot {
             methods: methods.collect::<Result<_>>()?,
