@@ -5,6 +5,7 @@ mod durability;
 mod explain;
 mod faults;
 mod graph;
+mod isolation;
 mod libraries;
 mod lower;
 mod meta;
