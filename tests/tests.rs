@@ -5,6 +5,7 @@ mod durability;
 mod explain;
 mod faults;
 mod graph;
+mod guide;
 mod isolation;
 mod libraries;
 mod lower;
