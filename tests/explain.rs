@@ -75,3 +75,27 @@ fn explain_names_parameters_work_memory_and_time() {
         assert!(text.contains(part), "{part} is missing:\n{text}");
     }
 }
+
+#[test]
+fn json_says_what_the_text_says() {
+    let args = ["--json", "--set", "outer.tasks=2", "--set", "eval.tasks=2", "--threads", "1"];
+    let value: serde_json::Value =
+        serde_json::from_str(&explain("experiments/sinusoid.yaml", &args)).unwrap();
+    assert_eq!(value["spec"]["inner"]["rate"], 0.001);
+    assert_eq!(value["spec_hash"].as_str().unwrap()[..8], value["run"].as_str().unwrap()[3..]);
+    let program = &value["programs"][0];
+    assert_eq!(program["name"], "meta_gradient");
+    assert!(program["flops"].as_u64().unwrap() > 0 && program["bytes"].as_u64().unwrap() > 0);
+    assert!(program["inputs"].as_array().unwrap().iter().all(|port| port["parts"][0]["shape"].is_array()));
+    let methods = value["forecast"]["methods"].as_array().unwrap();
+    // 1-40-40-1 with biases.
+    assert_eq!(
+        (methods.len(), &methods[0]["method"], &methods[0]["parameters"]),
+        (3, &"maml".into(), &1761.into())
+    );
+    let gradients: serde_json::Value =
+        serde_json::from_str(&explain("experiments/sinusoid.yaml", &["--json", "--gradients"])).unwrap();
+    assert!(
+        gradients.as_array().unwrap().iter().all(|one| one["holds"] == true && one["error_f64"].is_number())
+    );
+}

@@ -6,6 +6,8 @@ mod explain;
 mod faults;
 mod golden;
 mod graph;
+mod guide;
+mod isolation;
 mod libraries;
 mod lower;
 mod meta;

@@ -3,15 +3,16 @@
 use super::{SpecArgs, Threads, out};
 use crate::error::{Error, Result};
 use crate::graph::Plan;
-use crate::lower::lower;
+use crate::lower::{PortInfo, Program, lower};
 use crate::record::Table;
 use crate::record::number::short_text;
 use crate::record::progress::format_duration;
 use crate::run::certificate::{Certificate, DIRECTIONS, certificates};
 use crate::run::experiment::Experiment;
-use crate::run::forecast::{Forecast, forecast};
+use crate::run::forecast::{Forecast, MethodForecast, forecast};
 use crate::spec::Word;
 use clap::Args;
+use serde_json::{Value, json};
 use std::fmt::Write;
 
 #[derive(Args, Debug)]
@@ -27,6 +28,9 @@ pub struct Explain {
     /// Hold the programs' gradients against differences of the whole outer loss; exit code 1 if they are off.
     #[arg(long)]
     gradients: bool,
+    /// The resolved spec, the programs with their ports and the forecast as JSON; with --gradients, those.
+    #[arg(long, conflicts_with_all = ["graph", "kernels"])]
+    json: bool,
     #[command(flatten)]
     threads: Threads,
 }
@@ -37,7 +41,8 @@ impl Explain {
             Experiment::open(&self.spec.spec, &self.spec.changes.set, &self.spec.changes.search.search())?;
         if self.gradients {
             let found = certificates(&experiment)?;
-            out::print(&certificate_text(&found))?;
+            let text = if self.json { certificate_json(&found) } else { certificate_text(&found) };
+            out::print(&text)?;
             let off: Vec<&str> = found.iter().filter(|c| !c.holds()).map(|c| &c.of[..]).collect();
             return match off[..] {
                 [] => Ok(()),
@@ -51,6 +56,16 @@ impl Explain {
         if self.kernels {
             let kernels = plans.into_iter().map(|plan| lower(plan).describe());
             return out::print(&kernels.collect::<String>());
+        }
+        if self.json {
+            let value = json!({
+                "run": experiment.spec.run_name(),
+                "spec_hash": experiment.spec.hash(),
+                "spec": experiment.spec,
+                "programs": plans.into_iter().map(|plan| program_json(&lower(plan))).collect::<Vec<_>>(),
+                "forecast": forecast_json(&forecast(&experiment, self.threads.count())?),
+            });
+            return out::print(&format!("{value:#}\n"));
         }
         let (name, run) = (&experiment.spec.name, experiment.spec.run_name());
         out::print(&format!("# {name} ({run})\n{}\n{}\n", experiment.spec.to_yaml(), programs_text(plans)))?;
@@ -106,6 +121,59 @@ fn forecast_text(forecast: &Forecast) -> String {
         forecast.threads,
         if forecast.threads == 1 { "" } else { "s" }
     )
+}
+
+fn program_json(program: &Program) -> Value {
+    let ports = |ports: &[PortInfo]| -> Value {
+        let port = |port: &PortInfo| {
+            let parts =
+                port.parts.iter().map(|(name, shape)| json!({ "name": name, "shape": shape.to_vec() }));
+            json!({ "name": port.name, "parts": parts.collect::<Vec<_>>() })
+        };
+        ports.iter().map(port).collect()
+    };
+    json!({
+        "name": program.name(),
+        "flops": program.flops(),
+        "bytes": program.scratch_bytes() + program.kept_bytes(),
+        "inputs": ports(program.inputs()),
+        "outputs": ports(program.outputs()),
+    })
+}
+
+fn forecast_json(forecast: &Forecast) -> Value {
+    let method = |method: &MethodForecast| {
+        json!({
+            "method": method.method.word(),
+            "parameters": method.parameters,
+            "iterations": method.iterations,
+            "train_secs": method.train_secs,
+            "evaluations": method.evaluations,
+            "eval_secs": method.eval_secs,
+            "secs": method.secs(),
+        })
+    };
+    json!({
+        "methods": forecast.methods.iter().map(method).collect::<Vec<_>>(),
+        "flops": forecast.flops,
+        "peak_bytes": forecast.peak_bytes,
+        "threads": forecast.threads,
+        "secs": forecast.methods.iter().map(MethodForecast::secs).sum::<f64>(),
+    })
+}
+
+fn certificate_json(found: &[Certificate]) -> String {
+    let one = |certificate: &Certificate| {
+        json!({
+            "of": certificate.of,
+            "order": certificate.order,
+            "error_f32": certificate.error_f32,
+            "error_f64": certificate.error_f64,
+            "other_order": certificate.other_order,
+            "holds": certificate.holds(),
+        })
+    };
+    format!("{:#}\n", Value::Array(found.iter().map(one).collect()))
 }
 
 fn seconds(secs: f64) -> String {

@@ -20,6 +20,7 @@ mod runs;
 mod schema;
 mod sweep;
 mod watch;
+mod worker;
 
 use crate::error::{Error, Result};
 use crate::plugin::SearchPath;
@@ -128,6 +129,9 @@ enum Command {
         mamlx completions zsh > ~/.zfunc/_mamlx"
     )]
     Completions(completions::Completions),
+    /// An environment for a run with `isolation: process`.
+    #[command(hide = true)]
+    Worker(worker::Worker),
 }
 
 /// A spec and what changes it from the command line.
@@ -196,6 +200,7 @@ pub fn call(cli: Cli) -> Result<()> {
         Command::Plugin(command) => command.call(),
         Command::Schema(command) => command.call(),
         Command::Completions(command) => command.call(),
+        Command::Worker(command) => command.call(),
     }
 }
 

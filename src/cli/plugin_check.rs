@@ -146,7 +146,9 @@ impl CheckPlugin {
         let told = ended.stdout.lines().rev().find_map(|line| line.strip_prefix(MARK));
         match told.and_then(|text| serde_json::from_str::<Value>(text).ok()) {
             // A crash after the verdict, in the library's own endings, is a crash.
-            Some(_) if !status.success() => fail(format!("{} at the end of the process", how(status))),
+            Some(_) if !status.success() => {
+                fail(format!("{} at the end of the process", plugin::ended(status)))
+            }
             Some(Value::Null) => Ok(None),
             Some(value) => {
                 let outcome = match value["outcome"].as_str() {
@@ -162,7 +164,7 @@ impl CheckPlugin {
             }
             None if status.success() => fail("it ended the process, with exit code 0".into()),
             // A library that does not fit, or a file that is not there, is told as it is.
-            None => fail(format!("{}{}", how(status), last_words())),
+            None => fail(format!("{}{}", plugin::ended(status), last_words())),
         }
     }
 
@@ -256,22 +258,4 @@ fn wait(mut child: Child, limit: Duration) -> std::io::Result<Ended> {
     };
     let text = |thread: std::thread::JoinHandle<String>| thread.join().unwrap_or_default();
     Ok(Ended { status, stdout: text(stdout), stderr: text(stderr) })
-}
-
-/// `crashed with signal 11 (segmentation fault)`, or the exit code.
-pub(super) fn how(status: ExitStatus) -> String {
-    #[cfg(unix)]
-    if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
-        let name = match signal {
-            4 => " (illegal instruction)",
-            6 => " (abort)",
-            7 => " (bus error)",
-            8 => " (arithmetic error)",
-            9 => " (killed)",
-            11 => " (segmentation fault)",
-            _ => "",
-        };
-        return format!("crashed with signal {signal}{name}");
-    }
-    status.code().map_or("ended".into(), |code| format!("ended with exit code {code}"))
 }

@@ -1,6 +1,7 @@
 //! Environments, as the run room sees them.
 
 use super::call::{first_not_finite, while_creating, while_running};
+use super::isolated::Isolated;
 use super::load::{Plugin, Tables};
 use super::params::params_json;
 use crate::error::{Error, Result};
@@ -13,9 +14,15 @@ use std::collections::BTreeMap;
 /// out is finite; a failed call names the plugin, the callback, the slot and the seed of its episode.
 pub struct EnvInstance {
     id: String,
-    env: Env,
+    env: Seat,
     /// The seed of the episode in each slot.
     seeds: Vec<u64>,
+}
+
+/// Where an instance runs.
+enum Seat {
+    Here(Env),
+    Elsewhere(Box<Isolated>),
 }
 
 impl Plugin {
@@ -27,6 +34,13 @@ impl Plugin {
     pub fn env(&self, params: &BTreeMap<String, ParamValue>, n_slots: u32) -> Result<EnvInstance> {
         let Tables::Env(table) = self.tables else { return Err(self.wrong_kind("environment")) };
         let params = params_json(&self.info, params)?;
+        let seats = |env| EnvInstance { id: self.info.id.clone(), env, seeds: vec![0; n_slots as usize] };
+        if let Some(limit) = self.isolation {
+            let (id, library) = (&self.info.id, self.info.path.clone());
+            let env = Isolated::new(id, library, params, n_slots, limit);
+            let env = env.map_err(|failure| while_creating(&self.info.id, &failure))?;
+            return Ok(seats(Seat::Elsewhere(Box::new(env))));
+        }
         // SAFETY: `load` has checked the table; that its functions keep the rules is the plugin's promise.
         let env = unsafe { Env::new(table, &params, n_slots) };
         let env = env.map_err(|failure| while_creating(&self.info.id, &failure))?;
@@ -35,7 +49,7 @@ impl Plugin {
             Some(render) => unsafe { env.with_render(render) },
             None => env,
         };
-        Ok(EnvInstance { id: self.info.id.clone(), env, seeds: vec![0; n_slots as usize] })
+        Ok(seats(Seat::Here(env)))
     }
 
     pub(super) fn wrong_kind(&self, wanted: &str) -> Error {
@@ -50,18 +64,28 @@ impl Plugin {
 impl EnvInstance {
     /// Names, units and bounds of the vectors.
     pub fn spaces(&self) -> &EnvSpaces {
-        self.env.spaces()
+        match &self.env {
+            Seat::Here(env) => env.spaces(),
+            Seat::Elsewhere(env) => env.spaces(),
+        }
     }
 
     /// Number of slots.
     pub fn n_slots(&self) -> u32 {
-        self.env.n_slots()
+        match &self.env {
+            Seat::Here(env) => env.n_slots(),
+            Seat::Elsewhere(env) => env.n_slots(),
+        }
     }
 
     /// Draws a task as a function of the seed; `task` is [task fields].
     pub fn sample_task(&mut self, seed: u64, task: &mut [f32]) -> Result<()> {
         let place = || format!(" with seed {seed}");
-        self.env.sample_task(seed, task).map_err(|failure| while_running(&self.id, &failure, &place()))?;
+        let drawn = match &mut self.env {
+            Seat::Here(env) => env.sample_task(seed, task),
+            Seat::Elsewhere(env) => env.sample_task(seed, task),
+        };
+        drawn.map_err(|failure| while_running(&self.id, &failure, &place()))?;
         match not_finite(task, &self.spaces().task, "task entry") {
             Some((_, what)) => Err(while_running(&self.id, &Failure::about("sample_task", what), &place())),
             None => Ok(()),
@@ -74,7 +98,11 @@ impl EnvInstance {
         for (&slot, &seed) in slots.iter().zip(seeds) {
             self.seeds[slot as usize] = seed;
         }
-        self.env.reset(slots, seeds, tasks, obs).map_err(|failure| self.failed(slots, &failure))?;
+        let begun = match &mut self.env {
+            Seat::Here(env) => env.reset(slots, seeds, tasks, obs),
+            Seat::Elsewhere(env) => env.reset(slots, seeds, tasks, obs),
+        };
+        begun.map_err(|failure| self.failed(slots, &failure))?;
         self.all_finite("reset", slots, obs, &self.spaces().observation, "observation")
     }
 
@@ -88,7 +116,10 @@ impl EnvInstance {
         rewards: &mut [f32],
         terminated: &mut [u8],
     ) -> Result<()> {
-        let result = self.env.step(slots, actions, obs, rewards, terminated);
+        let result = match &mut self.env {
+            Seat::Here(env) => env.step(slots, actions, obs, rewards, terminated),
+            Seat::Elsewhere(env) => env.step(slots, actions, obs, rewards, terminated),
+        };
         result.map_err(|failure| self.failed(slots, &failure))?;
         self.all_finite("step", slots, obs, &self.spaces().observation, "observation")?;
         self.all_finite("step", slots, rewards, &[], "reward")?;
@@ -101,19 +132,25 @@ impl EnvInstance {
         }
     }
 
-    /// From where the environment is drawn; `None` when it cannot be drawn.
+    /// From where the environment is drawn; `None` when it cannot be drawn, as in a process of its own.
     pub fn view(&mut self) -> Result<Option<View>> {
-        self.env.view().map_err(|failure| while_running(&self.id, &failure, ""))
+        let Seat::Here(env) = &mut self.env else { return Ok(None) };
+        env.view().map_err(|failure| while_running(&self.id, &failure, ""))
     }
 
     /// The shapes of a slot's present state, those behind first; none when it cannot be drawn. The slot has been reset.
     pub fn shapes(&mut self, slot: u32) -> Result<Vec<Shape>> {
-        self.env.shapes(slot).map_err(|failure| while_running(&self.id, &failure, &format!(", slot {slot}")))
+        let Seat::Here(env) = &mut self.env else { return Ok(vec![]) };
+        env.shapes(slot).map_err(|failure| while_running(&self.id, &failure, &format!(", slot {slot}")))
     }
 
     /// Ends the instance, and tells a failure to do so; dropping it ends it silently.
     pub fn destroy(self) -> Result<()> {
-        self.env.destroy().map_err(|failure| while_running(&self.id, &failure, ""))
+        let ended = match self.env {
+            Seat::Here(env) => env.destroy(),
+            Seat::Elsewhere(env) => env.destroy(),
+        };
+        ended.map_err(|failure| while_running(&self.id, &failure, ""))
     }
 
     fn all_finite(

@@ -9,6 +9,7 @@ use mamlx_plugin::{Places, abi};
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::mem::offset_of;
 use std::path::Path;
+use std::time::Duration;
 
 /// A loaded plugin. Libraries are never unloaded, because Rust's thread-locals make that unsafe, so every table stays
 /// valid for the process's life.
@@ -21,6 +22,8 @@ pub struct Plugin {
     /// How an environment is drawn, if it can be.
     pub(super) render: Option<&'static abi::Render>,
     pub(super) get_feature: GetFeature,
+    /// Environments run in processes of their own, in which a call may take so long.
+    pub(super) isolation: Option<Duration>,
 }
 
 type GetFeature = unsafe extern "C" fn(*const c_char) -> *const c_void;
@@ -36,6 +39,12 @@ impl Plugin {
     /// The same plugin, which looks for data elsewhere.
     pub fn with_places(self, places: Places) -> Plugin {
         Plugin { places, ..self }
+    }
+
+    /// The same plugin, whose environments run in processes of their own (`Some`: the longest time of a call) or in this
+    /// one.
+    pub fn isolated(self, isolation: Option<Duration>) -> Plugin {
+        Plugin { isolation, ..self }
     }
 }
 
@@ -70,7 +79,7 @@ pub fn load(path: &Path) -> Result<Plugin> {
     })?;
     // SAFETY: the symbol is constant data of a library that stays loaded, and starts with a size.
     let Met { tables, render, get_feature } = unsafe { handshake(*entry, &info) }.map_err(refuse)?;
-    Ok(Plugin { info, tables, places: places::standard(&[]), render, get_feature })
+    Ok(Plugin { info, tables, places: places::standard(&[]), render, get_feature, isolation: None })
 }
 
 /// Resolves every symbol now rather than in the middle of a run, and keeps the plugins' symbols apart.

@@ -16,6 +16,7 @@ mod env;
 mod find;
 mod info;
 mod inspect;
+mod isolated;
 mod load;
 mod params;
 pub mod places;
@@ -28,6 +29,7 @@ pub use env::EnvInstance;
 pub use find::SearchPath;
 pub use info::PluginInfo;
 pub use inspect::inspect;
+pub use isolated::{ended, worker};
 pub use load::{Plugin, load};
 pub use mamlx_plugin::checks::{Finding, Outcome};
 pub use mamlx_plugin::{

@@ -62,6 +62,7 @@ impl Experiment {
         let (draft, plugin) = draft(path, overrides, search)?;
         let spec = draft.resolve(&plugin.info.params, plugin.info.kind)?;
         layers_fit(&draft, &plugin, &spec)?;
+        let plugin = plugin.isolated(spec.isolation.limit());
         Ok(Experiment { spec, plugin, folder: folder_of(path) })
     }
 
@@ -73,7 +74,8 @@ impl Experiment {
         let runs = draft.expand(&plugin.info.params, plugin.info.kind)?;
         runs.iter().try_for_each(|run| layers_fit(&draft, &plugin, &run.spec))?;
         let experiment = |run: SweepRun| {
-            let experiment = Experiment { spec: run.spec, plugin: plugin.clone(), folder: folder_of(path) };
+            let plugin = plugin.clone().isolated(run.spec.isolation.limit());
+            let experiment = Experiment { spec: run.spec, plugin, folder: folder_of(path) };
             SweptExperiment { settings: run.settings, experiment }
         };
         Ok(runs.into_iter().map(experiment).collect())
@@ -192,6 +194,9 @@ impl Experiment {
         let orders = spec.methods.iter().filter_map(|m| Some((m.word().to_string(), order(m)?)));
         let version = |name: &str, version: &str| (name.to_string(), version.to_string());
         let mut extra = BTreeMap::from([version("threads", &threads.to_string())]);
+        if !spec.isolation.is_none() {
+            extra.extend([version("isolation", "process")]);
+        }
         extra.insert("dynamics_version".into(), info.dynamics_version.to_string());
         Manifest {
             status,

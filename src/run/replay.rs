@@ -88,7 +88,8 @@ pub fn replay(experiment: &Experiment, weights: &Path, choice: &Choice) -> Resul
         let limit = evaluation.steps(MOST_STEPS);
         return input(format!("--steps: `{}` is adapted by at most {limit} steps here", method.word()));
     }
-    let mut instance = plugin.env(&spec.task.params, support as u32)?;
+    // What is drawn has to be here.
+    let mut instance = plugin.clone().isolated(None).env(&spec.task.params, support as u32)?;
     let Some(view) = instance.view()? else {
         return input(format!("plugin `{}` cannot be drawn: it has no mamlx.render/1", plugin.info.id));
     };

@@ -1,8 +1,9 @@
 //! Spec → text, hash and run name.
 
-use super::schema::Spec;
+use super::schema::{Isolation, Spec};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use std::time::Duration;
 
 /// Names the canonical form in the hash, so that a change of the form cannot pass for a change of nothing.
 const FORM: &str = "mamlx spec 1\n";
@@ -15,6 +16,21 @@ const ADDED_LATER: [(&str, &str, &str); 3] = [
     ("/eval", "select", "last"),
 ];
 
+impl Isolation {
+    /// Whether environments run in the run's own process.
+    pub fn is_none(&self) -> bool {
+        *self == Isolation::None
+    }
+
+    /// The longest time of a call in a process of its own.
+    pub fn limit(&self) -> Option<Duration> {
+        match self {
+            Isolation::None => None,
+            Isolation::Process { time_limit_secs } => Some(Duration::from_secs_f64(*time_limit_secs)),
+        }
+    }
+}
+
 impl Spec {
     /// The spec as YAML with every default written out; reading it gives an equal Spec.
     pub fn to_yaml(&self) -> String {
@@ -24,12 +40,14 @@ impl Spec {
         format!("{head}{body}")
     }
 
-    /// SHA-256, in hexadecimal, of everything that decides a result: the spec without its device and the published numbers, as JSON with
+    /// SHA-256, in hexadecimal, of everything that decides a result: the spec without its device, its
+    /// isolation and the published numbers, as JSON with
     /// sorted keys and shortest exact numbers.
     pub fn hash(&self) -> String {
         let mut value = serde_json::to_value(self).unwrap_or_default();
         if let Value::Object(map) = &mut value {
             map.shift_remove("device");
+            map.shift_remove("isolation");
             map.shift_remove("published");
         }
         for (block, key, default) in ADDED_LATER {

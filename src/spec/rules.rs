@@ -30,6 +30,13 @@ pub(super) fn check(walked: &Walked, kind: Option<PluginKind>, root: &Node, repo
             "the policy gradient is a mean over time steps (paper, equation 4); remove the line",
         );
     }
+    if !spec.isolation.is_none() && kind.is_some_and(|kind| kind != PluginKind::Environment) {
+        fail(
+            "isolation",
+            "`isolation: process` is for environments, and `task.plugin` is none",
+            "remove the line",
+        );
+    }
     if spec.model.layers.is_some() && report.clean(&["model.layers"]) {
         if !spec.model.hidden.is_empty() && report.clean(&["model.hidden"]) {
             fail(

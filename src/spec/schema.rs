@@ -23,6 +23,8 @@ pub struct Spec {
     /// Numbers of the paper to stand beside ours in `summary.csv`; they decide no result.
     pub published: Vec<Published>,
     pub device: Device,
+    #[serde(default, skip_serializing_if = "Isolation::is_none")]
+    pub isolation: Isolation,
 }
 
 /// What a file may have beside the keys of its spec.
@@ -419,4 +421,19 @@ pub enum Select {
 #[serde(rename_all = "snake_case")]
 pub enum Device {
     Cpu,
+}
+
+/// Where environments run; it decides no result.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Isolation {
+    /// In the run's own process.
+    #[default]
+    None,
+    /// In processes of their own, one for each thread, which may crash, hang or exit: what a broken one was at is repeated
+    /// in a new one, to the same numbers.
+    Process {
+        /// A call that takes longer, in seconds, is a hang.
+        time_limit_secs: f64,
+    },
 }

@@ -44,9 +44,20 @@ pub(super) fn walk(root: &Node, report: &Report, plugin: Option<(&ParamTable, Pl
     let eval = eval(top.field("eval").block(), task.support, task.sampling);
     let published = published(top.field("published"));
     let device = top.field("device").word(Device::Cpu);
+    let isolation = isolation(top.field("isolation"));
     sweep(top.field("sweep").block());
-    let spec = Spec { name, seed, methods, task, model, inner, outer, eval, published, device };
+    let spec = Spec { name, seed, methods, task, model, inner, outer, eval, published, device, isolation };
     Walked { spec, loss_is_known }
+}
+
+/// Default: in the run's own process. A step of the shipped environments takes microseconds; ten seconds are a hang.
+fn isolation(field: Field<'_>) -> Isolation {
+    match field.tagged(&["none", "process"], "none") {
+        ("process", mut block) => Isolation::Process {
+            time_limit_secs: block.field("time_limit_secs").single(POSITIVE.to(86_400.0), 10.0),
+        },
+        _ => Isolation::None,
+    }
 }
 
 fn name(field: &Field<'_>) -> String {

@@ -18,8 +18,11 @@ fn cases(folder: &str) -> Vec<PathBuf> {
 }
 
 fn outcome(path: &Path) -> Result<Spec, Diagnostics> {
-    let bytes = std::fs::read(path).unwrap();
-    let text = String::from_utf8_lossy(&bytes);
+    outcome_of(&std::fs::read(path).unwrap(), &path.file_name().unwrap().to_string_lossy())
+}
+
+fn outcome_of(bytes: &[u8], file: &str) -> Result<Spec, Diagnostics> {
+    let text = String::from_utf8_lossy(bytes);
     let said =
         |what: &str| -> Vec<&str> { text.lines().filter_map(|line| line.strip_prefix(what)).collect() };
     let kind = match said("# plugin: ").first().copied() {
@@ -28,8 +31,7 @@ fn outcome(path: &Path) -> Result<Spec, Diagnostics> {
         _ => PluginKind::Tasks,
     };
     let mut table = table();
-    let file = path.file_name().unwrap().to_string_lossy();
-    let draft = spec::read(&bytes, &file, &said("# set: "))?;
+    let draft = spec::read(bytes, file, &said("# set: "))?;
     match said("# table: ").first().copied() {
         Some("absent") => {
             let message = format!("there is no plugin `{}`", draft.plugin());
@@ -91,4 +93,36 @@ fn right_specs_resolve_to_the_golden_defaults() {
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+}
+
+/// Many short mistakes in one file: `=== title`, the spec, `--- answer`, the report.
+#[test]
+fn short_wrong_specs_have_their_exact_answers() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/specs/wrong.txt");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let (head, cases) = text.split_once("\n=== ").unwrap();
+    let mut found = format!("{head}\n");
+    let (mut count, mut accepted) = (0, vec![]);
+    for case in cases.split("\n=== ") {
+        let (title, rest) = case.split_once('\n').unwrap();
+        let (yaml, _) = rest.split_once("--- answer").unwrap();
+        let Err(diagnostics) = outcome_of(yaml.as_bytes(), "x.yaml") else {
+            accepted.push(title);
+            continue;
+        };
+        found += &format!("=== {title}\n{yaml}--- answer\n{diagnostics}\n");
+        count += 1;
+    }
+    // An update leaves out what is no mistake any more.
+    assert!(accepted.is_empty() || std::env::var_os("UPDATE").is_some(), "accepted: {accepted:?}");
+    assert!(count + cases_in_files() >= 150, "{count}");
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&path, &found).unwrap();
+    }
+    let different = found.lines().zip(text.lines()).find(|(found, expected)| found != expected);
+    assert!(found == text || std::env::var_os("UPDATE").is_some(), "the first difference: {different:?}");
+}
+
+fn cases_in_files() -> usize {
+    cases("bad").len()
 }

@@ -187,6 +187,11 @@ impl Draw {
             },
             published: vec![],
             device: Device::Cpu,
+            isolation: if reinforce && self.coin() {
+                Isolation::Process { time_limit_secs: self.rate(1000.0) }
+            } else {
+                Isolation::None
+            },
         };
         (spec, table, kind)
     }

@@ -161,3 +161,31 @@ fn every_key_is_explained() {
     look(&json_schema(), "", &mut found);
     assert!(found > 60, "only {found} keys");
 }
+
+#[test]
+fn the_reference_page_is_what_the_schema_says() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/spec.md");
+    let page = mamlx::spec::reference();
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&path, &page).unwrap();
+    }
+    let found = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(found == page, "docs/spec.md is stale: mamlx schema --markdown > docs/spec.md");
+    // Every key of the schema has its row.
+    fn keys(schema: &Value, all: &mut Vec<String>) {
+        for (name, inner) in schema["properties"].as_object().into_iter().flatten() {
+            all.push(name.clone());
+            keys(inner, all);
+        }
+        schema["anyOf"].as_array().into_iter().flatten().for_each(|form| keys(form, all));
+        if schema["items"].is_object() {
+            keys(&schema["items"], all);
+        }
+    }
+    let mut all = vec![];
+    keys(&json_schema(), &mut all);
+    assert!(all.len() > 60, "{}", all.len());
+    for key in all {
+        assert!(page.contains(&format!("| `{key}` |")), "{key}");
+    }
+}

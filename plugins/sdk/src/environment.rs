@@ -15,7 +15,8 @@ pub struct EnvSpaces {
 }
 
 impl EnvSpaces {
-    pub(crate) fn json(&self) -> String {
+    /// The description as [`EnvSpaces::parse`] reads it.
+    pub fn json(&self) -> String {
         serde_json::json!({
             "observation": json_of(&self.observation),
             "action": json_of(&self.action),

@@ -117,7 +117,9 @@ fn read_run(folder: &Path, spec: &Spec, shipped: &Settings, search: &SearchPath)
 
 fn differs(own: &Settings, shipped: &Settings) -> BTreeMap<String, String> {
     let both = super::super::runs::differing(&[own.clone(), shipped.clone()]);
-    let differing = both.into_iter().filter(|(path, _)| !BESIDE.contains(&path.as_str()));
+    let differing = both
+        .into_iter()
+        .filter(|(path, _)| !BESIDE.contains(&path.as_str()) && !path.starts_with("isolation"));
     differing.map(|(path, mut values)| (path, values.swap_remove(0))).collect()
 }
 
