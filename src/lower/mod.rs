@@ -11,9 +11,11 @@
 
 pub mod cpu;
 pub mod draft;
+pub mod gpu;
 pub mod passes;
 mod program;
 pub mod verify;
+mod view;
 
 pub use program::{Kept, PartInfo, PortInfo, Program, Scratch};
 
