@@ -1,8 +1,9 @@
 //! The promise: every device computes what the f64 oracle does within stated bounds, and the same bytes every time.
 //!
-//! The bodies are the same for all: the processor's reading of the kernels, which is always here; CUDA text, compiled
+//! The cases are the same for all: the processor's reading of the kernels, which is always here; CUDA text, compiled
 //! by the system's C++ compiler where there is one; and each driver that is found, in builds with its feature.
 
+mod cuda_text;
 mod learners;
 mod random_plans;
 mod rows;
@@ -11,6 +12,32 @@ use crate::lower::{bits, error, rounded, single, slices};
 use mamlx::graph::Plan;
 use mamlx::graph::eval::evaluate;
 use mamlx::lower::gpu::{Module, interpret};
+
+/// A plan with inputs, and how close its f32 outputs come to the oracle's: the largest difference of a port, relative
+/// to the port's largest number or `floor`.
+pub struct Case {
+    pub plan: Box<dyn Fn() -> Plan>,
+    pub inputs: Vec<Vec<f64>>,
+    pub floor: f64,
+    pub tolerance: f64,
+}
+
+impl Case {
+    fn new(plan: impl Fn() -> Plan + 'static, inputs: &[Vec<f64>], floor: f64, tolerance: f64) -> Case {
+        Case { plan: Box::new(plan), inputs: rounded(inputs), floor, tolerance }
+    }
+
+    fn singles(&self) -> Vec<Vec<f32>> {
+        single(&self.inputs)
+    }
+
+    fn check(&self, machine: &str, found: &[Vec<f32>]) {
+        let exact = evaluate(&(self.plan)(), &slices(&self.inputs));
+        let error = error(found, &exact, self.floor);
+        let shown = || format!("{}\n{}", (self.plan)().dump(), Module::of((self.plan)()).describe());
+        assert!(error <= self.tolerance, "{machine}: {error:e}, not {:e}\n{}", self.tolerance, shown());
+    }
+}
 
 /// Something that runs plans.
 pub struct Machine {
@@ -28,22 +55,21 @@ pub fn machines() -> Vec<Machine> {
     vec![interpreter]
 }
 
-/// Runs the plan twice on every machine and compares with the oracle and with itself.
-pub fn compare(
-    machines: &[Machine],
-    plan: impl Fn() -> Plan,
-    inputs: &[Vec<f64>],
-    floor: f64,
-    tolerance: f64,
-) {
-    let inputs = rounded(inputs);
-    let exact = evaluate(&plan(), &slices(&inputs));
-    let inputs = single(&inputs);
-    for Machine { name, run } in machines {
-        let found = run(plan(), &inputs);
-        let error = error(&found, &exact, floor);
-        let shown = || format!("{}\n{}", plan().dump(), Module::of(plan()).describe());
-        assert!(error <= tolerance, "{name}: {error:e}\n{}", shown());
-        assert_eq!(bits(&found), bits(&run(plan(), &inputs)), "{name}: twice\n{}", shown());
+/// Runs every case twice on every machine: as the oracle says, and the same bytes.
+fn check(cases: &[Case]) {
+    let machines = machines();
+    assert!(!cases.is_empty());
+    for case in cases {
+        let inputs = case.singles();
+        for Machine { name, run } in &machines {
+            let found = run((case.plan)(), &inputs);
+            case.check(name, &found);
+            assert_eq!(
+                bits(&found),
+                bits(&run((case.plan)(), &inputs)),
+                "{name}: twice, {}",
+                (case.plan)().dump()
+            );
+        }
     }
 }

@@ -1,10 +1,9 @@
 //! Whole gradients of the paper's algorithms.
 
-use super::{compare, machines};
+use super::{Case, check};
 use crate::lower::learners::{data, learner, policy};
 use crate::lower::networks::classes;
 use crate::nn::{RELU, batch_norm, conv, linear};
-use mamlx::graph::Plan;
 use mamlx::lower::gpu::Module;
 use mamlx::meta::supervised::Learner;
 use mamlx::nn::block::Block;
@@ -21,38 +20,45 @@ pub fn conv_4(stride: usize) -> Learner {
     Learner { model, loss: Loss::CrossEntropy, reduction: Reduction::Mean, order: Order::Second }
 }
 
+pub fn sine() -> Vec<Case> {
+    let case = |(order, lead, steps): (Order, &'static [usize], usize)| {
+        let build = move || learner(order, Activation::Relu, &[40, 40]).meta_gradient(lead, 10, 10, steps);
+        Case::new(build, &data(&build()), 1e-6, 1e-4)
+    };
+    [(Order::First, &[][..], 1), (Order::Second, &[], 2), (Order::Second, &[5], 1)].map(case).into()
+}
+
+pub fn convolutional() -> Vec<Case> {
+    let case = |(stride, lead): (usize, &'static [usize])| {
+        let build = move || conv_4(stride).meta_gradient(lead, 3, 3, 1);
+        Case::new(build, &classes(&build()), 1e-6, 1e-3)
+    };
+    [(2, &[][..]), (1, &[2])].map(case).into()
+}
+
+pub fn reinforcement() -> Vec<Case> {
+    let plans = [
+        || policy().policy_gradient(&[], 30),
+        || policy().policy_curvature(&[], 30),
+        || policy().surrogate(&[2], 30, true),
+        || policy().fisher(&[], 30),
+    ];
+    plans.into_iter().map(|plan| Case::new(plan, &data(&plan()), 1e-6, 1e-4)).collect()
+}
+
 #[test]
 fn sine_meta_gradients() {
-    let machines = machines();
-    for (order, lead, steps) in
-        [(Order::First, &[][..], 1), (Order::Second, &[], 2), (Order::Second, &[5], 1)]
-    {
-        let build = || learner(order, Activation::Relu, &[40, 40]).meta_gradient(lead, 10, 10, steps);
-        compare(&machines, build, &data(&build()), 1e-6, 1e-4);
-    }
+    check(&sine());
 }
 
 #[test]
 fn convolutional_meta_gradients() {
-    let machines = machines();
-    for (stride, lead) in [(2, &[][..]), (1, &[2])] {
-        let build = || conv_4(stride).meta_gradient(lead, 3, 3, 1);
-        compare(&machines, build, &classes(&build()), 1e-6, 1e-3);
-    }
+    check(&convolutional());
 }
 
 #[test]
 fn policy_gradients_surrogate_and_fisher_products() {
-    let machines = machines();
-    let plans: [&dyn Fn() -> Plan; 4] = [
-        &|| policy().policy_gradient(&[], 30),
-        &|| policy().policy_curvature(&[], 30),
-        &|| policy().surrogate(&[2], 30, true),
-        &|| policy().fisher(&[], 30),
-    ];
-    for plan in plans {
-        compare(&machines, plan, &data(&plan()), 1e-6, 1e-4);
-    }
+    check(&reinforcement());
 }
 
 #[test]

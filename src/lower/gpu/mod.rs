@@ -6,7 +6,7 @@
 //! an axis like any other. Sums have one fixed order and nothing is added atomically, so a device gives the same bytes
 //! whenever it runs.
 //!
-//! [`interpret`] says on the processor what kernels mean, so that tests need no driver.
+//! [`print`] writes kernels as WGSL (Vulkan, Metal) and CUDA C. [`interpret`] says on the processor what kernels mean, so that tests need no driver.
 
 mod body;
 mod build;
@@ -15,6 +15,7 @@ pub mod interpret;
 pub mod kernel;
 mod layout;
 pub mod memory;
+pub mod print;
 mod product;
 mod schedule;
 mod simplify;
