@@ -6,11 +6,18 @@
 //! an axis like any other. Sums have one fixed order and nothing is added atomically, so a device gives the same bytes
 //! whenever it runs.
 //!
-//! [`print`] writes kernels as WGSL (Vulkan, Metal) and CUDA C. [`interpret`] says on the processor what kernels mean, so that tests need no driver.
+//! [`print`] writes kernels as WGSL (Vulkan, Metal) and CUDA C. What runs them needs cargo features, because graphics
+//! drivers are large dependencies: `vulkan`, `metal`, `cuda`, or `gpu` for all. [`interpret`] says on the processor what
+//! kernels mean, so that tests need no driver.
 
 mod body;
 mod build;
+#[cfg(feature = "cuda")]
+pub(super) mod cuda;
 mod doors;
+pub mod driver;
+#[cfg(any(feature = "vulkan", feature = "metal"))]
+pub(super) mod graphics;
 pub mod interpret;
 pub mod kernel;
 mod layout;

@@ -15,6 +15,9 @@ pub use wgsl::wgsl;
 use super::kernel::Kernel;
 use super::memory::Memory;
 
+/// Threads that a group may have.
+pub const MAX_THREADS: usize = 256;
+
 /// Where tensors may begin: entries of the table that every launch is given.
 pub const MAX_TENSORS: usize = 32;
 
