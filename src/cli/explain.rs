@@ -8,6 +8,7 @@ use crate::record::Table;
 use crate::record::number::short_text;
 use crate::record::progress::format_duration;
 use crate::run::certificate::{Certificate, DIRECTIONS, certificates};
+use crate::run::device;
 use crate::run::experiment::Experiment;
 use crate::run::forecast::{Forecast, forecast};
 use crate::spec::Word;
@@ -33,10 +34,13 @@ pub struct Explain {
 
 impl Explain {
     pub fn call(&self) -> Result<()> {
-        let experiment =
-            Experiment::open(&self.spec.spec, &self.spec.changes.set, &self.spec.changes.search.search())?;
+        let experiment = Experiment::open(
+            &self.spec.spec,
+            &self.spec.changes.overrides(),
+            &self.spec.changes.search.search(),
+        )?;
         if self.gradients {
-            let found = certificates(&experiment)?;
+            let found = certificates(&experiment, &device(&experiment.spec)?)?;
             out::print(&certificate_text(&found))?;
             let off: Vec<&str> = found.iter().filter(|c| !c.holds()).map(|c| &c.of[..]).collect();
             return match off[..] {

@@ -91,9 +91,13 @@ impl Experiment {
                 Ok(Box::new(Reinforcement::new(&self.spec, &self.plugin, &self.folder, threads)?))
             }
             PluginKind::Tasks => {
-                Ok(Box::new(Supervised::new(&self.spec, &self.plugin, &self.folder, threads)?))
+                let on = (&super::device(&self.spec)?, threads);
+                Ok(Box::new(Supervised::new(&self.spec, &self.plugin, &self.folder, on)?))
             }
-            PluginKind::Data => Ok(Box::new(FewShot::new(&self.spec, &self.plugin, threads)?)),
+            PluginKind::Data => {
+                let on = (&super::device(&self.spec)?, threads);
+                Ok(Box::new(FewShot::new(&self.spec, &self.plugin, on)?))
+            }
         }
     }
 
@@ -187,7 +191,7 @@ impl Experiment {
             run: spec.run_name(),
             seed: spec.seed,
             spec_hash: spec.hash(),
-            device: "cpu".into(),
+            device: spec.device.word().into(),
             derivative_order: orders.collect(),
             gradients: gradients.iter().map(|found| (found.of.clone(), record(found))).collect(),
             selected: BTreeMap::new(),

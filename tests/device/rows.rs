@@ -35,8 +35,9 @@ pub fn reductions() -> Vec<Case> {
         ([5, 2100], Op::Sum(0b10)),
         ([700, 50], Op::Sum(0b01)),
         ([70, 90], Op::Sum(0b11)),
-        ([700, 50], Op::MaxReduce(0)),
-        ([3, 700], Op::MaxReduce(1)),
+        ([700, 50], Op::MaxReduce(0b01)),
+        ([3, 700], Op::MaxReduce(0b10)),
+        ([40, 50], Op::MaxReduce(0b11)),
     ];
     let case = |(shape, op): ([usize; 2], Op)| {
         let build = move || plan(&[shape.to_vec()], |tape, vars| tape.apply(op, &[vars[0].sin()]).tanh());

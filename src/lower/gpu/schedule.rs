@@ -163,7 +163,7 @@ impl Scheduler<'_> {
         let shape = self.draft.steps[source].shape;
         let (meet, mask) = match step.op {
             Op::Sum(mask) => (Meet::Sum, mask),
-            Op::MaxReduce(axis) => (Meet::Max, 1 << axis),
+            Op::MaxReduce(mask) => (Meet::Max, mask),
             _ => unreachable!("the caller has a reduction"),
         };
         let reduced = |axis: &usize| mask >> axis & 1 == 1;
