@@ -17,7 +17,7 @@
 //! | [`graph`] | luminal Graph, Var, Plan | – | knows Spec, task, MAML, device |
 //! | [`nn`] | Var → Var, layouts, initial parameters | graph | holds state, makes random numbers |
 //! | [`meta`] | Spec → Plan | spec, graph, nn | executes anything |
-//! | [`lower`] | Plan → Program | graph | knows Spec or the paper |
+//! | [`lower`] | Plan → Program, or kernels of a GPU: an Executable | graph | knows Spec or the paper |
 //! | [`plugin`] | descriptor, environments, tasks, data | spec (parameter tables) | knows graphs |
 //! | [`run`] | Spec, Program, plugin → rows | spec, graph, nn, meta, lower, plugin, record | formats text for files |
 //! | [`data`] | published files, data folders, pictures of tasks | spec, plugin, run (its sampler) | trains or evaluates |
@@ -33,7 +33,8 @@
 //! *Task*: one learning problem. *Support*: the data adapted on; *query*: the data judged on; *shot*: support points
 //! per class or task. *Inner step*: one gradient step of adaptation, θ′ = θ − α∇L; *outer step*: one update of θ.
 //! *Meta-iteration*: one outer step over a *meta-batch* of tasks. *Plan*: a luminal graph with named ports.
-//! *Program*: what a device runs. *Piece*: a fixed number of time steps of one task's batch.
+//! *Program*: what the processor runs. *Kernel*, *Module*: one launch of a GPU, and all of a plan. *Executable*: a plan
+//! on whichever device the spec asks for. *Piece*: a fixed number of time steps of one task's batch.
 //!
 //! # Decisions that everything rests on
 //!

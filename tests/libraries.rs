@@ -35,6 +35,7 @@ fn build() -> &'static Path {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| env!("CARGO").into());
         let output = Command::new(cargo)
             .args(["build", "--workspace", "--lib", "--bins", "--examples", "--offline", "--quiet"])
+            .args(features())
             .args(["--profile", profile, "--target-dir"])
             .arg(folder.parent().expect("a profile's folder is in the target folder"))
             .current_dir(env!("CARGO_MANIFEST_DIR"))
@@ -43,6 +44,17 @@ fn build() -> &'static Path {
         assert!(output.status.success(), "building the plugins: {}", String::from_utf8_lossy(&output.stderr));
         folder
     })
+}
+
+/// The features that this test has, for the program that it tests.
+fn features() -> Vec<&'static str> {
+    let all = [
+        (cfg!(feature = "vulkan"), "mamlx/vulkan"),
+        (cfg!(feature = "metal"), "mamlx/metal"),
+        (cfg!(feature = "cuda"), "mamlx/cuda"),
+        (cfg!(feature = "gpu"), "mamlx/gpu"),
+    ];
+    all.into_iter().filter(|(on, _)| *on).flat_map(|(_, feature)| ["--features", feature]).collect()
 }
 
 /// Compiles C sources with the system's compiler. `None`, and a line that says so, when there is none.

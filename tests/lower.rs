@@ -3,10 +3,10 @@
 
 mod convolutions;
 mod edges;
-mod learners;
-mod networks;
+pub mod learners;
+pub mod networks;
 mod passes;
-mod random_plans;
+pub mod random_plans;
 mod rows;
 mod speed;
 mod streams;
@@ -22,15 +22,15 @@ fn instruction_sets() -> impl Iterator<Item = Isa> {
 }
 
 /// Numbers as f32 can hold them, so that oracle and program start from the same inputs.
-fn rounded(data: &[Vec<f64>]) -> Vec<Vec<f64>> {
+pub fn rounded(data: &[Vec<f64>]) -> Vec<Vec<f64>> {
     data.iter().map(|port| port.iter().map(|x| f64::from(*x as f32)).collect()).collect()
 }
 
-fn single(data: &[Vec<f64>]) -> Vec<Vec<f32>> {
+pub fn single(data: &[Vec<f64>]) -> Vec<Vec<f32>> {
     data.iter().map(|port| port.iter().map(|x| *x as f32).collect()).collect()
 }
 
-fn slices<T>(data: &[Vec<T>]) -> Vec<&[T]> {
+pub fn slices<T>(data: &[Vec<T>]) -> Vec<&[T]> {
     data.iter().map(|port| &port[..]).collect()
 }
 
@@ -65,12 +65,12 @@ fn run_in_stages(program: &Program, inputs: &[Vec<f32>]) -> Vec<Vec<f32>> {
     outputs
 }
 
-fn bits(outputs: &[Vec<f32>]) -> Vec<u32> {
+pub fn bits(outputs: &[Vec<f32>]) -> Vec<u32> {
     outputs.iter().flatten().map(|x| x.to_bits()).collect()
 }
 
 /// Largest difference of each port relative to the port's largest number (at least `floor`).
-fn error(found: &[Vec<f32>], exact: &[Vec<f64>], floor: f64) -> f64 {
+pub fn error(found: &[Vec<f32>], exact: &[Vec<f64>], floor: f64) -> f64 {
     let of_port = |(found, exact): (&Vec<f32>, &Vec<f64>)| {
         let scale = exact.iter().fold(floor, |scale, x| scale.max(x.abs()));
         let gap = |(x, y): (&f32, &f64)| {

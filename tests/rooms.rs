@@ -94,3 +94,24 @@ fn files_stay_small_and_are_named_for_what_they_hold() {
         );
     }
 }
+
+#[test]
+fn each_driver_is_spoken_to_in_one_file_and_gpu_kernels_know_no_processor() {
+    let src = root().join("src");
+    let mut files = vec![];
+    sources(&src, &mut files);
+    let mut seen = 0;
+    for file in files {
+        let inside = file.strip_prefix(&src).unwrap().to_str().unwrap().replace('\\', "/");
+        let text = std::fs::read_to_string(&file).unwrap();
+        let code: String =
+            text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
+        for (word, home) in [("wgpu::", "lower/gpu/graphics.rs"), ("cudarc::", "lower/gpu/cuda.rs")] {
+            assert!(!code.contains(word) || inside == home, "{inside} speaks to {word}, which {home} does");
+            seen += usize::from(code.contains(word));
+        }
+        let processor = inside.starts_with("lower/gpu/") && code.contains("cpu::");
+        assert!(!processor, "{inside} knows the processor's lowering");
+    }
+    assert_eq!(seen, 2, "the test no longer reads the code");
+}

@@ -1,6 +1,7 @@
 //! Every promise has its module; one binary keeps the build short.
 
 mod data;
+mod device;
 mod durability;
 mod explain;
 mod faults;

@@ -4,6 +4,7 @@ use super::arrays::{Arrays, Like};
 use super::workload::{Policy as Sizes, Quantity};
 use super::{Work, named};
 use crate::error::Result;
+use crate::lower::Device;
 use crate::nn::mlp::Mlp;
 use crate::nn::{Activation, Policy};
 use crate::record::weights::Tensor;
@@ -36,7 +37,7 @@ impl PolicyWork {
         let Sizes { tasks, steps, observation, action, hidden, rate } = *sizes;
         let mlp = Mlp::new(observation, &[hidden, hidden], action, Activation::Tanh);
         let policy = Policy { mlp, init_std: 1.0, min_std: 1e-6 };
-        let programs = Programs::new(policy, rows_of(steps), &[], false, threads);
+        let programs = Programs::new(policy, rows_of(steps), &[], false, (&Device::cpu(), threads))?;
         let mut batch: Vec<TaskWork> = (0..tasks).map(|_| TaskWork::default()).collect();
         for phase in ["before", "after"] {
             let rows = |what: &str, width: usize| {
@@ -69,16 +70,15 @@ impl PolicyWork {
         self.workers.each(&mut self.batch, |thread, _, _, work| {
             work.thetas.truncate(0);
             work.thetas.push(theta.clone());
-            let adapted = work.adapt(programs, thread, 0, theta, rate);
+            let adapted = work.adapt(programs, thread, 0, theta, rate)?;
             work.thetas.push(adapted);
             if gradient {
-                work.remember_policy(programs, thread);
-                work.outer_gradient(programs, thread, rate, true);
+                work.remember_policy(programs, thread)?;
+                work.outer_gradient(programs, thread, rate, true)
             } else {
-                work.prepare_curvature(programs, thread, 1);
-                work.prepare_fisher(programs, thread);
+                work.prepare_curvature(programs, thread, 1)?;
+                work.prepare_fisher(programs, thread)
             }
-            Ok(())
         })
     }
 }
@@ -90,8 +90,7 @@ impl Work for PolicyWork {
         let PolicyWork { workers, programs, batch, rate, vector, .. } = self;
         let mut product = |vector: &[f32]| {
             workers.each(batch, |thread, _, _, work| {
-                work.curvature_product(programs, thread, vector, *rate, true);
-                Ok(())
+                work.curvature_product(programs, thread, vector, *rate, true)
             })?;
             mean(batch, size)
         };

@@ -83,8 +83,7 @@ impl Supervised {
         self.workers.each(&mut self.batch, |thread, _, _, task| {
             let [support_x, support_y, query_x, query_y] = &task.points;
             let inputs: [&[f32]; 6] = [theta, &rate, support_x, support_y, query_x, query_y];
-            program.run(thread, &inputs, &mut [&mut task.gradient, &mut task.loss]);
-            Ok(())
+            program.run(thread, &inputs, &mut [&mut task.gradient, &mut task.loss])
         })?;
         sum_rows(&self.batch, &mut self.gradient);
         let tasks = self.batch.len() as f32;

@@ -19,7 +19,7 @@ impl Check {
     pub fn call(&self) -> Result<()> {
         let mut bad = vec![];
         for path in &self.specs {
-            match Experiment::open_all(path, &self.changes.set, &self.changes.search.search()) {
+            match Experiment::open_all(path, &self.changes.overrides(), &self.changes.search.search()) {
                 Ok(runs) => {
                     let name = runs.first().map_or(String::new(), |run| run.experiment.spec.run_name());
                     let more = if runs.len() == 1 {

@@ -31,8 +31,11 @@ impl Eval {
                 "--out: the run's own folder would be overwritten; name another".into(),
             ));
         }
-        let experiment =
-            Experiment::open(&folder.join("spec.yaml"), &self.changes.set, &self.changes.search.search())?;
+        let experiment = Experiment::open(
+            &folder.join("spec.yaml"),
+            &self.changes.overrides(),
+            &self.changes.search.search(),
+        )?;
         let summary = saved::evaluate(&experiment, &weights, &self.out, self.threads.count())?;
         for slice in slices(&summary) {
             out::print(&format!("{}\n{}\n", slice.label(), curves::adaptation_table(slice)))?;

@@ -8,6 +8,7 @@ use crate::record::Table;
 use crate::record::number::short_text;
 use crate::record::progress::format_duration;
 use crate::run::certificate::{Certificate, DIRECTIONS, certificates};
+use crate::run::device;
 use crate::run::experiment::Experiment;
 use crate::run::forecast::{Forecast, MethodForecast, forecast};
 use crate::spec::Word;
@@ -37,10 +38,13 @@ pub struct Explain {
 
 impl Explain {
     pub fn call(&self) -> Result<()> {
-        let experiment =
-            Experiment::open(&self.spec.spec, &self.spec.changes.set, &self.spec.changes.search.search())?;
+        let experiment = Experiment::open(
+            &self.spec.spec,
+            &self.spec.changes.overrides(),
+            &self.spec.changes.search.search(),
+        )?;
         if self.gradients {
-            let found = certificates(&experiment)?;
+            let found = certificates(&experiment, &device(&experiment.spec)?)?;
             let text = if self.json { certificate_json(&found) } else { certificate_text(&found) };
             out::print(&text)?;
             let off: Vec<&str> = found.iter().filter(|c| !c.holds()).map(|c| &c.of[..]).collect();

@@ -6,6 +6,7 @@ mod check;
 mod compare;
 mod completions;
 mod data;
+mod devices;
 mod eval;
 mod explain;
 mod out;
@@ -115,6 +116,11 @@ enum Command {
     #[command(after_help = "Examples:\n  mamlx bench\n  mamlx bench sine1 omni5 --json\n  \
         mamlx bench omni5 --data omni5.safetensors --save gradient.safetensors   the same gradient as a peer's?")]
     Bench(bench::Bench),
+    /// What programs can run on here: a line for each device, or why there is none.
+    #[command(
+        after_help = "Examples:\n  mamlx devices\n  mamlx run experiments/sinusoid.yaml --device vulkan"
+    )]
+    Devices(devices::Devices),
     /// List, describe, check and begin plugins.
     #[command(subcommand)]
     Plugin(plugin::Plugin),
@@ -148,8 +154,19 @@ struct Changes {
     /// Change a key, for example `--set inner.rate=0.1`; repeatable, checked like the file.
     #[arg(long = "set", value_name = "PATH=VALUE")]
     set: Vec<String>,
+    /// What to run on, instead of the spec's `device`: cpu, cuda, metal or vulkan.
+    #[arg(long, value_name = "DEVICE")]
+    device: Option<String>,
     #[command(flatten)]
     search: SearchArgs,
+}
+
+impl Changes {
+    /// All changes as `path=value`.
+    fn overrides(&self) -> Vec<String> {
+        let device = self.device.iter().map(|device| format!("device={device}"));
+        self.set.iter().cloned().chain(device).collect()
+    }
 }
 
 #[derive(Args, Debug)]
@@ -197,6 +214,7 @@ pub fn call(cli: Cli) -> Result<()> {
         Command::Replay(command) => command.call(),
         Command::Data(command) => command.call(),
         Command::Bench(command) => command.call(),
+        Command::Devices(command) => command.call(),
         Command::Plugin(command) => command.call(),
         Command::Schema(command) => command.call(),
         Command::Completions(command) => command.call(),

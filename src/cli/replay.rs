@@ -53,7 +53,7 @@ impl Replay {
     pub fn call(&self) -> Result<()> {
         let kinds = self.out.iter().map(|path| Kind::of(path)).collect::<Result<Vec<Kind>>>()?;
         let spec = self.run.join("spec.yaml");
-        let experiment = Experiment::open(&spec, &self.changes.set, &self.changes.search.search())?;
+        let experiment = Experiment::open(&spec, &self.changes.overrides(), &self.changes.search.search())?;
         let choice = Choice {
             task: self.task,
             method: self.method,

@@ -30,8 +30,11 @@ pub struct Run {
 
 impl Run {
     pub fn call(&self) -> Result<()> {
-        let experiment =
-            Experiment::open(&self.spec.spec, &self.spec.changes.set, &self.spec.changes.search.search())?;
+        let experiment = Experiment::open(
+            &self.spec.spec,
+            &self.spec.changes.overrides(),
+            &self.spec.changes.search.search(),
+        )?;
         let spec = &experiment.spec;
         let default = || Path::new("results").join(&spec.name).join(spec.run_name());
         let folder = self.out.clone().unwrap_or_else(default);

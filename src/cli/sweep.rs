@@ -45,7 +45,7 @@ fn shard(text: &str) -> std::result::Result<(usize, usize), String> {
 impl Sweep {
     pub fn call(&self) -> Result<()> {
         let changes = &self.spec.changes;
-        let runs = Experiment::open_all(&self.spec.spec, &changes.set, &changes.search.search())?;
+        let runs = Experiment::open_all(&self.spec.spec, &changes.overrides(), &changes.search.search())?;
         let Some(first) = runs.first() else { return Ok(()) };
         let name = &first.experiment.spec.name;
         let (i, n) = self.shard.unwrap_or((0, 1));

@@ -1,20 +1,27 @@
 //! Room `lower`: Plan → Program.
 //!
 //! Small named [`passes`] rewrite the graph (each is a luminal `Compiler`), [`verify`] re-derives every shape
-//! between them, and a device turns the result into kernels with their memory planned ahead. There is one
-//! device: [`cpu`]. What comes out is a [`Program`]: flat `f32` buffers in, flat `f32` buffers out, no luminal
-//! type in sight, shared by any number of threads that each bring their own [`Scratch`].
+//! between them, and a device turns the result into kernels with their memory planned ahead: the processor ([`cpu`]) into
+//! a [`Program`], a graphics card ([`gpu`]) into a module that its driver loads. [`Device`] opens the one that a person
+//! asked for, and an [`Executable`] is a plan on it: flat `f32` buffers in, flat `f32` buffers out, no luminal type in
+//! sight, shared by any number of threads that each bring their own scratch.
 //!
 //! luminal's own compilers and executor are never used: they are slow and miscompile legal graphs.
 //!
-//! Read in this order: `draft`, `passes`, `verify`, `program`, then `cpu`.
+//! Read in this order: `draft`, `passes`, `verify`, `program`, then `cpu`, then `gpu`, `device` and `executable`.
 
 pub mod cpu;
+pub mod device;
 pub mod draft;
+pub mod executable;
+pub mod gpu;
 pub mod passes;
 mod program;
 pub mod verify;
+mod view;
 
+pub use device::Device;
+pub use executable::Executable;
 pub use program::{Kept, PartInfo, PortInfo, Program, Scratch};
 
 use crate::graph::Plan;

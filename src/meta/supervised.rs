@@ -1,7 +1,7 @@
 //! MAML for supervised few-shot learning (paper, Algorithm 2).
 
 use super::{inner, loss};
-use crate::graph::{Plan, Port, Tape, Var, grad};
+use crate::graph::{Plan, Port, Shape, Tape, Var, grad};
 use crate::nn::{Moments, Network, Pass, Role};
 use crate::spec::{Loss, Order, Reduction};
 
@@ -30,10 +30,25 @@ impl Learner {
     /// Where the network keeps running averages, their part of `gradient` is their distance from the moments of the
     /// batches: see [`crate::nn::Layout::settle`].
     pub fn meta_gradient(&self, lead: &[usize], support: usize, query: usize, steps: usize) -> Plan {
+        self.gradient_of(lead, false, support, query, steps)
+    }
+
+    /// The same for a batch of tasks that start from one θ: `theta` has no task axis, and `gradient` is the sum of all
+    /// tasks' gradients, computed in one launch. `loss` is `[tasks]`.
+    pub fn batch_gradient(&self, tasks: usize, support: usize, query: usize, steps: usize) -> Plan {
+        self.gradient_of(&[tasks], true, support, query, steps)
+    }
+
+    fn gradient_of(&self, lead: &[usize], shared: bool, support: usize, query: usize, steps: usize) -> Plan {
         let tape = Tape::new();
         let (inputs, outputs) = {
-            let theta = self.model.layout().inputs(&tape, lead);
-            let mut inputs = vec![self.model.layout().port("theta", &theta)];
+            let given = self.model.layout().inputs(&tape, if shared { &[] } else { lead });
+            let mut inputs = vec![self.model.layout().port("theta", &given)];
+            // Every task has a copy of its own: the gradient of the sum over tasks with respect to it is the task's.
+            let mut theta = given;
+            if shared {
+                theta.iter_mut().for_each(|p| *p = p.broadcast(Shape::new(&[lead, &p.shape[..]].concat())));
+            }
             let mut adapted = theta.clone();
             let mut passes: Vec<Vec<Moments>> = Vec::with_capacity(steps + 1);
             let mut shown = None;
@@ -63,7 +78,10 @@ impl Learner {
                 passes.push(moments);
                 loss
             });
-            let gradient = self.outer_gradient(&theta, loss, &passes);
+            let mut gradient = self.outer_gradient(&theta, loss, &passes);
+            if shared {
+                gradient = gradient.into_iter().map(|g| g.sum(&[0])).collect();
+            }
             (inputs, vec![self.model.layout().port("gradient", &gradient), Port::single("loss", loss)])
         };
         Plan::new("meta_gradient", tape, inputs, outputs)

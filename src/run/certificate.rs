@@ -13,7 +13,7 @@ use super::supervised;
 use crate::error::Result;
 use crate::graph::eval::evaluate;
 use crate::graph::{Plan, Port};
-use crate::lower::lower;
+use crate::lower::{Device, lower};
 use crate::meta::build;
 use crate::meta::supervised::Learner as Plans;
 use crate::nn::layout::Start;
@@ -67,8 +67,8 @@ impl Certificate {
     }
 }
 
-/// The certificates of every trained method of an experiment.
-pub fn certificates(experiment: &Experiment) -> Result<Vec<Certificate>> {
+/// The certificates of every trained method of an experiment, for the programs of a device.
+pub fn certificates(experiment: &Experiment, device: &Device) -> Result<Vec<Certificate>> {
     let (spec, plugin) = (&experiment.spec, &experiment.plugin);
     let trained = spec.methods.iter().copied().filter(|method| *method != Method::Random);
     match plugin.info.kind {
@@ -79,12 +79,8 @@ pub fn certificates(experiment: &Experiment) -> Result<Vec<Certificate>> {
             let of = |method| {
                 let plans = supervised::plans(spec, method, &[inputs(method)], y)?;
                 let work = plans.model.layout().size() * (spec.inner.steps.min(MOST_STEPS[0]) + 1);
-                Ok(supervised_of(
-                    spec,
-                    method,
-                    &plans,
-                    ((MOST_WORK / work).clamp(1, MOST_POINTS), MOST_STEPS[0]),
-                ))
+                let most = ((MOST_WORK / work).clamp(1, MOST_POINTS), MOST_STEPS[0]);
+                supervised_of(spec, method, &plans, most, device)
             };
             trained.map(of).collect()
         }
@@ -96,17 +92,18 @@ pub fn certificates(experiment: &Experiment) -> Result<Vec<Certificate>> {
                 let more = if method == Method::Oracle { task } else { 0 };
                 build::policy(&spec.model, observation + more, action)
             };
-            let mut all: Vec<Certificate> =
-                trained.map(|method| policy_of(spec, method, &policy(method))).collect();
+            let mut all: Vec<Certificate> = trained
+                .map(|method| policy_of(spec, method, &policy(method), device))
+                .collect::<Result<_>>()?;
             if !all.is_empty() {
-                all.push(fisher_of(&policy(Method::Maml)));
+                all.push(fisher_of(&policy(Method::Maml), device)?);
             }
             Ok(all)
         }
         PluginKind::Data => {
             let shape = plugin.data(&spec.task.params)?.spaces().item_shape.clone();
             let most = (MOST_IMAGES, MOST_STEPS[1]);
-            let of = |method| Ok(supervised_of(spec, method, &image_plans(spec, method, &shape)?, most));
+            let of = |method| supervised_of(spec, method, &image_plans(spec, method, &shape)?, most, device);
             trained.map(of).collect()
         }
     }
@@ -137,7 +134,8 @@ fn supervised_of(
     method: Method,
     plans: &Plans,
     (most, most_steps): (usize, usize),
-) -> Certificate {
+    device: &Device,
+) -> Result<Certificate> {
     let adapts = matches!(method, Method::Maml | Method::Fomaml);
     let layout = plans.model.layout();
     let (inputs, outputs) = (plans.model.input().iter().product::<usize>(), plans.model.outputs());
@@ -180,7 +178,7 @@ fn supervised_of(
     let given: Vec<&[f64]> =
         if steps > 0 { vec![&theta, &rate, &sx, &sy, &qx, &qy] } else { vec![&theta, &qx, &qy] };
     let (mut exact, mut lowered) =
-        (evaluate(&plan, &given).swap_remove(0), run_f32(plan, &given).swap_remove(0));
+        (evaluate(&plan, &given).swap_remove(0), run_f32(device, plan, &given)?.swap_remove(0));
     for (entry, (_, _, range)) in layout.entries.iter().zip(layout.parts()) {
         // What stands here is no gradient: no loss of training depends on a running average.
         if entry.role == Role::Average {
@@ -189,7 +187,7 @@ fn supervised_of(
         }
     }
     let order = if plans.order == Order::Second && adapts { 2 } else { 1 };
-    judge(method.word(), order, adapts, [&whole, &frozen], &theta, [&exact, &lowered])
+    Ok(judge(method.word(), order, adapts, [&whole, &frozen], &theta, [&exact, &lowered]))
 }
 
 /// One number of the parameters, and the same with the inner gradient held constant.
@@ -226,7 +224,7 @@ pub fn judge(
 
 /// The meta-gradient of a policy is composed of three programs, as the run composes it: ∇S at the adapted parameters,
 /// carried back through every inner step by v ↦ v − α ∇²L v.
-fn policy_of(spec: &Spec, method: Method, policy: &Policy) -> Certificate {
+fn policy_of(spec: &Spec, method: Method, policy: &Policy, device: &Device) -> Result<Certificate> {
     let adapts = matches!(method, Method::Maml | Method::Fomaml);
     let second = adapts && method == Method::Maml && spec.inner.order == Order::Second;
     let steps = if adapts { spec.inner.steps.min(5) } else { 0 };
@@ -268,7 +266,7 @@ fn policy_of(spec: &Spec, method: Method, policy: &Policy) -> Certificate {
     let mut exact = outer(&moved, &with_gradient).swap_remove(2);
     let inputs: Vec<&[f64]> =
         after(&moved, &batches[steps]).into_iter().chain(old.iter().map(|v| &v[..])).collect();
-    let mut lowered = run_f32(policy.surrogate(&[], n, true), &inputs).swap_remove(2);
+    let mut lowered = run_f32(device, policy.surrogate(&[], n, true), &inputs)?.swap_remove(2);
     for k in (0..if second { steps } else { 0 }).rev() {
         let back = |vector: &mut Vec<f64>, product: Vec<f64>| {
             vector.iter_mut().zip(product).for_each(|(v, hv)| *v -= rate * hv);
@@ -279,15 +277,16 @@ fn policy_of(spec: &Spec, method: Method, policy: &Policy) -> Certificate {
         };
         let product = evaluate(&curvature, &slices(&with(&exact))).swap_remove(0);
         back(&mut exact, product);
-        let product = run_f32(policy.policy_curvature(&[], n), &slices(&with(&lowered))).swap_remove(0);
+        let along = with(&lowered);
+        let product = run_f32(device, policy.policy_curvature(&[], n), &slices(&along))?.swap_remove(0);
         back(&mut lowered, product);
     }
     let order = if second { 2 } else { 1 };
-    judge(method.word(), order, adapts, [&whole, &frozen], &theta, [&exact, &lowered])
+    Ok(judge(method.word(), order, adapts, [&whole, &frozen], &theta, [&exact, &lowered]))
 }
 
 /// vᵀ F v of the Fisher program against the second difference of the divergence itself, KL(θ ‖ θ ± δ v).
-fn fisher_of(policy: &Policy) -> Certificate {
+fn fisher_of(policy: &Policy, device: &Device) -> Result<Certificate> {
     let n = MOST_POINTS;
     let mut draws = stream(0, Purpose::Certificate, 2, 0, 0);
     let theta = place(&policy.layout(), &mut draws);
@@ -302,17 +301,17 @@ fn fisher_of(policy: &Policy) -> Certificate {
     for v in directions(theta.len()) {
         let inputs: [&[f64]; 4] = [&theta, &data[0], &data[3], &v];
         exact.push(dot(&evaluate(&plan, &inputs)[0], &v));
-        lowered.push(dot(&run_f32(policy.fisher(&[], n), &inputs)[0], &v));
+        lowered.push(dot(&run_f32(device, policy.fisher(&[], n), &inputs)?[0], &v));
         let ends = [DELTA_SECOND, -DELTA_SECOND].map(|delta| kl(&shifted(&theta, &v, delta)));
         expected.push((ends[0] - 2.0 * kl(&theta) + ends[1]) / (DELTA_SECOND * DELTA_SECOND));
     }
-    Certificate {
+    Ok(Certificate {
         of: "fisher".into(),
         order: 2,
         error_f64: relative(&exact, &expected),
         error_f32: relative(&lowered, &expected),
         other_order: None,
-    }
+    })
 }
 
 /// A place in parameter space where nothing is special: weights as wide as their inputs allow, constants moved.
@@ -358,15 +357,15 @@ fn directions(size: usize) -> Vec<Vec<f64>> {
     (0..DIRECTIONS).map(one).collect()
 }
 
-fn run_f32(plan: Plan, inputs: &[&[f64]]) -> Vec<Vec<f64>> {
-    let program = lower(plan);
+fn run_f32(device: &Device, plan: Plan, inputs: &[&[f64]]) -> Result<Vec<Vec<f64>>> {
+    let program = device.lower(plan)?;
     let inputs: Vec<Vec<f32>> =
         inputs.iter().map(|values| values.iter().map(|x| *x as f32).collect()).collect();
     let mut outputs: Vec<Vec<f32>> = program.outputs().iter().map(|port| vec![0.0; port.size()]).collect();
     let inputs: Vec<&[f32]> = inputs.iter().map(|values| &values[..]).collect();
     let mut slices: Vec<&mut [f32]> = outputs.iter_mut().map(|values| &mut values[..]).collect();
-    program.run(&mut program.scratch(), &inputs, &mut slices);
-    outputs.into_iter().map(|values| values.into_iter().map(f64::from).collect()).collect()
+    program.run(&mut program.scratch()?, &inputs, &mut slices)?;
+    Ok(outputs.into_iter().map(|values| values.into_iter().map(f64::from).collect()).collect())
 }
 
 fn after<'a>(theta: &'a [f64], batch: &'a [Vec<f64>]) -> Vec<&'a [f64]> {

@@ -93,15 +93,19 @@ impl Experiment {
                 Ok(Box::new(Reinforcement::new(&self.spec, &self.plugin, &self.folder, threads)?))
             }
             PluginKind::Tasks => {
-                Ok(Box::new(Supervised::new(&self.spec, &self.plugin, &self.folder, threads)?))
+                let on = (&super::device(&self.spec)?, threads);
+                Ok(Box::new(Supervised::new(&self.spec, &self.plugin, &self.folder, on)?))
             }
-            PluginKind::Data => Ok(Box::new(FewShot::new(&self.spec, &self.plugin, threads)?)),
+            PluginKind::Data => {
+                let on = (&super::device(&self.spec)?, threads);
+                Ok(Box::new(FewShot::new(&self.spec, &self.plugin, on)?))
+            }
         }
     }
 
     /// The same for a data set only, with all that its answers need.
     pub fn few_shot(&self, threads: usize) -> Result<FewShot> {
-        FewShot::new(&self.spec, &self.plugin, threads)
+        FewShot::new(&self.spec, &self.plugin, (&super::device(&self.spec)?, threads))
     }
 
     /// What a data set holds; none where the tasks come from elsewhere.
@@ -205,7 +209,7 @@ impl Experiment {
             run: spec.run_name(),
             seed: spec.seed,
             spec_hash: spec.hash(),
-            device: "cpu".into(),
+            device: spec.device.word().into(),
             derivative_order: orders.collect(),
             gradients: gradients.iter().map(|found| (found.of.clone(), record(found))).collect(),
             selected: BTreeMap::new(),

@@ -13,7 +13,7 @@
 //! | `replay`, `film` | one evaluated task played again and watched |
 //! | `learner` | what the loop asks of a learning problem |
 //! | `supervised`, `few_shot`, `rl` | the learning problems of the paper (Algorithm 2 on drawn and on stored points, Algorithm 3) |
-//! | `programs` | what the first two share: the programs of a method |
+//! | `programs`, `batched` | what the first two share: the programs of a method, for one task or for many in a launch |
 //! | `rollout`, `returns`, `baseline` | trajectories, their returns and advantages |
 //! | `optimizer`, `trust_region`, `reduce` | outer steps, and sums over tasks in one fixed order |
 //! | `test_tasks` | the tasks of evaluations |
@@ -23,6 +23,7 @@
 //! The one durable instant is the end of a meta-iteration.
 
 pub mod baseline;
+pub mod batched;
 pub mod certificate;
 pub mod experiment;
 pub mod few_shot;
@@ -47,7 +48,22 @@ pub mod test_tasks;
 pub mod trust_region;
 pub mod workers;
 
-use crate::spec::{Method, Spec};
+use crate::error::Result;
+use crate::lower::Device;
+use crate::lower::device::Kind;
+use crate::spec::{self, Method, Spec};
+
+/// The device that a spec asks for.
+///
+/// Errors: [`Error::Input`](crate::error::Error::Input) where it is not here.
+pub fn device(spec: &Spec) -> Result<Device> {
+    Device::open(match spec.device {
+        spec::Device::Cpu => Kind::Cpu,
+        spec::Device::Cuda => Kind::Cuda,
+        spec::Device::Metal => Kind::Metal,
+        spec::Device::Vulkan => Kind::Vulkan,
+    })
+}
 
 /// Step size of test-time update `step` (from 0) for a method and the support size number `which`: the method's own
 /// first rate if the spec names one, else the training rate; later updates are scaled by `eval.later_rate_factor`.

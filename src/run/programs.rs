@@ -1,16 +1,17 @@
 //! The lowered programs of a supervised method, and what both kinds of supervised tasks do with them: a task's
 //! meta-gradient, a task's adaptation curve, and the outer step over a batch of tasks.
 
+use super::batched::{Batched, Curves};
 use super::learner::State;
 use super::optimizer::GradientOptimizer;
 use super::reduce::{sum_rows, sum_values};
 use super::workers::Shared;
 use crate::error::{Error, Result};
 use crate::graph::Plan;
-use crate::lower::lower;
+use crate::lower::{Device, lower};
 use crate::meta::supervised::Learner as Plans;
 use crate::nn::Layout;
-use crate::record::row::TrainRow;
+use crate::record::row::{EvalRow, TrainRow};
 use crate::spec::{Method, Spec, Word};
 
 /// The weight of a new batch in running averages of moments (the usual momentum of 0.9).
@@ -19,20 +20,31 @@ const AVERAGE_WEIGHT: f32 = 0.1;
 /// The programs of one method.
 pub struct Programs {
     pub layout: Layout,
+    how: How,
+}
+
+/// Whether a launch takes one task, on one of many threads, or many tasks.
+enum How {
+    Alone(Alone),
+    Together(Batched),
+}
+
+/// Programs of one task.
+struct Alone {
     train: Option<Training>,
     /// One inner step; none for methods that do not adapt.
-    adapt: Option<Stages>,
-    evaluate: Stages,
+    adapt: Option<Stages<Shared>>,
+    evaluate: Stages<Shared>,
     /// Whether judging the queries takes the support points too.
     beside: bool,
 }
 
 /// Programs by evaluation support size, then by the inner steps taken before; the last of a row stands for all after
 /// it. A network that tells neither apart has one program for all.
-struct Stages(Vec<Vec<Shared>>);
+pub(super) struct Stages<T>(pub Vec<Vec<T>>);
 
-impl Stages {
-    fn at(&self, support: usize, updates: usize) -> &Shared {
+impl<T> Stages<T> {
+    pub fn at(&self, support: usize, updates: usize) -> &T {
         let row = &self.0[support.min(self.0.len() - 1)];
         &row[updates.min(row.len() - 1)]
     }
@@ -58,7 +70,7 @@ pub struct TaskWork {
     pub support: Points,
     pub query: Points,
     gradient: Vec<f32>,
-    loss: f32,
+    pub(super) loss: f32,
 }
 
 /// Points of a task: `x [n, inputs]`, `y [n, outputs]`.
@@ -77,6 +89,60 @@ pub struct Curve<'a> {
     pub query: &'a Points,
 }
 
+/// One test task on its way: its points while they are needed, then its rows.
+#[derive(Clone, Default)]
+pub struct TestTask {
+    pub number: usize,
+    pub support: Points,
+    pub query: Points,
+    pub rows: Vec<EvalRow>,
+}
+
+impl TestTask {
+    pub fn new(number: usize) -> TestTask {
+        TestTask { number, ..TestTask::default() }
+    }
+
+    /// Lets go of the points of a task that has its rows.
+    pub fn forget_if_done(&mut self) {
+        if !self.rows.is_empty() {
+            (self.support, self.query) = (Points::default(), Points::default());
+        }
+    }
+
+    /// Evaluates a group of tasks where they are evaluated together; `row` makes a row of the task's number, the steps,
+    /// the loss, the predictions and the queries.
+    pub fn together(
+        group: &mut [TestTask],
+        programs: &Programs,
+        theta: &[f32],
+        (which, steps): (usize, usize),
+        rates: impl Fn(usize) -> f32,
+        row: impl Fn(usize, usize, f32, &[f32], &Points) -> EvalRow,
+    ) -> Result<()> {
+        let mut rows: Vec<Vec<EvalRow>> = vec![vec![]; group.len()];
+        let tasks: Vec<(&Points, &Points)> = group.iter().map(|task| (&task.support, &task.query)).collect();
+        programs.curves(
+            theta,
+            &Curves { which, steps, tasks: &tasks },
+            rates,
+            |at, step, loss, predicted| {
+                rows[at].push(row(group[at].number, step, loss, predicted, &group[at].query));
+            },
+        )?;
+        for (task, rows) in group.iter_mut().zip(rows).filter(|(_, rows)| !rows.is_empty()) {
+            task.rows = rows;
+            task.forget_if_done();
+        }
+        Ok(())
+    }
+
+    /// Takes the rows.
+    pub fn finish(&mut self) -> Vec<EvalRow> {
+        std::mem::take(&mut self.rows)
+    }
+}
+
 impl AsRef<[f32]> for TaskWork {
     fn as_ref(&self) -> &[f32] {
         &self.gradient
@@ -92,8 +158,120 @@ impl TaskWork {
 }
 
 impl Programs {
-    /// Builds and lowers every program of a method.
-    pub fn new(spec: &Spec, method: Method, plans: &Plans, counts: &Counts, threads: usize) -> Programs {
+    /// Builds and lowers every program of a method for a device.
+    ///
+    /// Errors: [`Error::Run`] where the device has not the memory.
+    pub fn new(
+        spec: &Spec,
+        method: Method,
+        plans: &Plans,
+        counts: &Counts,
+        (device, threads): (&Device, usize),
+    ) -> Result<Programs> {
+        let how = match device.batches() {
+            true => How::Together(Batched::new(spec, method, plans, counts, device)?),
+            false => How::Alone(Alone::new(spec, method, plans, counts, threads)),
+        };
+        Ok(Programs { layout: plans.model.layout(), how })
+    }
+
+    /// Programs that only train, on batches of `points` points, without an inner step; on the processor.
+    pub fn ordinary(plans: &Plans, points: usize, threads: usize) -> Programs {
+        let program = Shared::new(lower(plans.meta_gradient(&[], 0, points, 0)), threads);
+        let alone = Alone {
+            train: Some(Training { program, adapts: false }),
+            adapt: None,
+            evaluate: Stages(vec![]),
+            beside: false,
+        };
+        Programs { layout: plans.model.layout(), how: How::Alone(alone) }
+    }
+
+    /// Whether training takes query points beside the support points.
+    pub fn adapts(&self) -> bool {
+        match &self.how {
+            How::Alone(alone) => alone.train.as_ref().is_some_and(|training| training.adapts),
+            How::Together(batched) => batched.adapts,
+        }
+    }
+
+    /// How many test tasks are evaluated at once; none where each is by itself, with [`curve`](Self::curve).
+    pub fn test_tasks(&self) -> Option<usize> {
+        match &self.how {
+            How::Alone(_) => None,
+            How::Together(batched) => Some(batched.test_tasks),
+        }
+    }
+
+    /// The outer loss of a task and its gradient, from the points in `work`. Does nothing where [`sum`](Self::sum) takes
+    /// all tasks at once.
+    pub fn gradient(&self, thread: usize, state: &State, rate: f32, work: &mut TaskWork) -> Result<()> {
+        match &self.how {
+            How::Alone(alone) => alone.gradient(thread, state, rate, work),
+            How::Together(_) => Ok(()),
+        }
+    }
+
+    /// The sum of all tasks' gradients, by a fixed tree. Errors: [`Error::Run`] where a loss or the sum is not finite
+    /// although no task was found to be so before.
+    pub fn sum(&self, state: &State, rate: f32, batch: &mut [TaskWork]) -> Result<Vec<f32>> {
+        let sum = match &self.how {
+            How::Alone(_) => {
+                let mut sum = vec![0.0; state.theta.len()];
+                sum_rows(batch, &mut sum);
+                sum
+            }
+            How::Together(batched) => batched.gradient(state, rate, batch)?,
+        };
+        let finite = sum.iter().all(|g| g.is_finite());
+        match batch.iter().position(|work| !work.loss.is_finite()) {
+            None if finite => Ok(sum),
+            bad => Err(Error::Run(format!(
+                "{}: at meta-iteration {}, {}the sum of the tasks' gradients is not finite; the parameters of the last \
+                 checkpoint are kept. Lower inner.rate or the outer rate, or set outer.optimizer.clip",
+                state.method.word(),
+                state.iteration,
+                bad.map_or(String::new(), |task| format!(
+                    "the outer loss of task {task} is {}; ",
+                    batch[task].loss
+                ))
+            ))),
+        }
+    }
+
+    /// Adapts to a task step by step, where tasks are evaluated each by itself; `each` gets the number of steps, the loss
+    /// on the queries and the predictions.
+    pub fn curve(
+        &self,
+        thread: usize,
+        theta: &[f32],
+        curve: &Curve,
+        rates: impl Fn(usize) -> f32,
+        each: impl FnMut(usize, f32, &[f32]),
+    ) -> Result<()> {
+        match &self.how {
+            How::Alone(alone) => alone.curve(thread, theta, curve, rates, each),
+            How::Together(_) => Ok(()),
+        }
+    }
+
+    /// The same for a group of tasks, where they are evaluated together; see [`Batched::curves`].
+    pub fn curves(
+        &self,
+        theta: &[f32],
+        curves: &Curves,
+        rates: impl Fn(usize) -> f32,
+        each: impl FnMut(usize, usize, f32, &[f32]),
+    ) -> Result<()> {
+        match &self.how {
+            How::Alone(_) => Ok(()),
+            How::Together(batched) => batched.curves(theta, curves, rates, each),
+        }
+    }
+}
+
+impl Alone {
+    fn new(spec: &Spec, method: Method, plans: &Plans, counts: &Counts, threads: usize) -> Alone {
         let shared = |plan: Plan| Shared::new(lower(plan), threads);
         let Counts { support, query, eval } = counts;
         let train = match method {
@@ -116,8 +294,7 @@ impl Programs {
         let beside = plans.model.needs_support();
         let evaluate = |n: usize| row(&|at| plans.evaluate_after(&[], n, *query, at));
         let evaluate = if beside { eval.iter().map(|n| evaluate(*n)).collect() } else { vec![evaluate(0)] };
-        Programs {
-            layout: plans.model.layout(),
+        Alone {
             train: train.map(|plan| Training { program: shared(plan), adapts }),
             adapt,
             evaluate: Stages(evaluate),
@@ -125,25 +302,7 @@ impl Programs {
         }
     }
 
-    /// Programs that only train, on batches of `points` points, without an inner step.
-    pub fn ordinary(plans: &Plans, points: usize, threads: usize) -> Programs {
-        let program = Shared::new(lower(plans.meta_gradient(&[], 0, points, 0)), threads);
-        Programs {
-            layout: plans.model.layout(),
-            train: Some(Training { program, adapts: false }),
-            adapt: None,
-            evaluate: Stages(vec![]),
-            beside: false,
-        }
-    }
-
-    /// Whether training takes query points beside the support points.
-    pub fn adapts(&self) -> bool {
-        self.train.as_ref().is_some_and(|training| training.adapts)
-    }
-
-    /// The outer loss of a task and its gradient, from the points in `work`.
-    pub fn gradient(&self, thread: usize, state: &State, rate: f32, work: &mut TaskWork) -> Result<()> {
+    fn gradient(&self, thread: usize, state: &State, rate: f32, work: &mut TaskWork) -> Result<()> {
         let Some(training) = &self.train else {
             return Err(Error::Run(format!("{} is not trained", state.method.word())));
         };
@@ -153,22 +312,21 @@ impl Programs {
         let outputs: &mut [&mut [f32]] = &mut [gradient, std::slice::from_mut(loss)];
         if training.adapts {
             let inputs = [theta, &rate, &support.x, &support.y, &query.x, &query.y];
-            training.program.run(thread, &inputs, outputs);
+            training.program.run(thread, &inputs, outputs)?;
         } else {
-            training.program.run(thread, &[theta, &support.x, &support.y], outputs);
+            training.program.run(thread, &[theta, &support.x, &support.y], outputs)?;
         }
         Ok(())
     }
 
-    /// Adapts to a task step by step; `each` gets the number of steps, the loss on the queries and the predictions.
-    pub fn curve(
+    fn curve(
         &self,
         thread: usize,
         theta: &[f32],
         curve: &Curve,
         rates: impl Fn(usize) -> f32,
         mut each: impl FnMut(usize, f32, &[f32]),
-    ) {
+    ) -> Result<()> {
         let Curve { which, steps, support, query } = *curve;
         let mut theta = theta.to_vec();
         let mut next = theta.clone();
@@ -181,30 +339,29 @@ impl Programs {
             if !self.beside {
                 inputs.remove(1);
             }
-            self.evaluate.at(which, step).run(thread, &inputs, outputs);
+            self.evaluate.at(which, step).run(thread, &inputs, outputs)?;
             each(step, loss[0], &predicted);
             if let (true, Some(adapt)) = (step < steps, &self.adapt) {
                 let rate = [rates(step)];
                 let outputs: &mut [&mut [f32]] = &mut [&mut next, &mut ignored];
                 let inputs: [&[f32]; 4] = [&theta, &rate, &support.x, &support.y];
-                adapt.at(which, step).run(thread, &inputs, outputs);
+                adapt.at(which, step).run(thread, &inputs, outputs)?;
                 std::mem::swap(&mut theta, &mut next);
             }
         }
+        Ok(())
     }
 }
 
-/// One update of θ from the gradients of a batch of tasks (Algorithm 2, line 10).
+/// One update of θ from the sum of the gradients of a batch of tasks (Algorithm 2, line 10).
 pub fn outer_step(
     spec: &Spec,
     layout: &Layout,
-    batch: &[TaskWork],
+    (batch, mut gradient): (&[TaskWork], Vec<f32>),
     state: &mut State,
     train: &mut TrainRow,
 ) -> Result<()> {
     let tasks = batch.len();
-    let mut gradient = vec![0.0; state.theta.len()];
-    sum_rows(batch, &mut gradient);
     gradient.iter_mut().for_each(|g| *g /= tasks as f32);
     let losses: Vec<f64> = batch.iter().map(|work| f64::from(work.loss)).collect();
     let mut optimizer = GradientOptimizer::new(&spec.outer.optimizer, state.theta.len())

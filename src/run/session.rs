@@ -54,12 +54,14 @@ pub fn run(experiment: &Experiment, folder: &Path, options: &Options) -> Result<
         let rows = read::read_eval(&folder.file("eval.csv"))?.rows;
         return Ok(Finished { summary: summary(&experiment.spec, &rows), already: true });
     }
+    // A device that is not here is told before anything is written.
+    let device = super::device(&experiment.spec)?;
     let stop = StopRequest::listen()?;
     folder.write_spec(&experiment.spec.to_yaml())?;
     if let Some((name, bytes)) = experiment.task_file()? {
         folder.write_copy(&name, &bytes)?;
     }
-    let gradients = certificates(experiment)?;
+    let gradients = certificates(experiment, &device)?;
     for doubtful in gradients.iter().filter(|certificate| !certificate.holds()) {
         eprintln!(
             "mamlx: warning: the gradient of {} is off by {:.1e} (f32) and {:.1e} (f64) against differences of the outer loss; \

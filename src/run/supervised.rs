@@ -1,10 +1,11 @@
 //! Algorithm 2 at work: tasks from a plugin, meta-gradients from a program, an outer optimiser.
 
 use super::learner::{Learner, Split, State};
-use super::programs::{Counts, Curve, Points, Programs, TaskWork, accuracy, outer_step};
+use super::programs::{Counts, Curve, Points, Programs, TaskWork, TestTask, accuracy, outer_step};
 use super::test_tasks;
 use super::workers::Workers;
 use crate::error::{Error, Result};
+use crate::lower::Device;
 use crate::meta::build;
 use crate::meta::supervised::Learner as Plans;
 use crate::nn::Layout;
@@ -31,7 +32,12 @@ pub struct Supervised {
 
 impl Supervised {
     /// Loads instances, builds and lowers every program that the spec's methods need.
-    pub fn new(spec: &Spec, plugin: &Plugin, spec_folder: &Path, threads: usize) -> Result<Supervised> {
+    pub fn new(
+        spec: &Spec,
+        plugin: &Plugin,
+        spec_folder: &Path,
+        (device, threads): (&Device, usize),
+    ) -> Result<Supervised> {
         let instances: Result<Vec<TasksInstance>> =
             (0..threads).map(|_| plugin.tasks(&spec.task.params)).collect();
         let instances = instances?;
@@ -45,7 +51,7 @@ impl Supervised {
         let methods = spec.methods.iter().map(|method| {
             let width = inputs(&shape, *method);
             let plans = plans(spec, *method, &[width], shape.y.len())?;
-            Ok((*method, Programs::new(spec, *method, &plans, &counts(spec), threads)))
+            Ok((*method, Programs::new(spec, *method, &plans, &counts(spec), (device, threads))?))
         });
         Ok(Supervised {
             methods: methods.collect::<Result<_>>()?,
@@ -125,7 +131,8 @@ impl Learner for Supervised {
             programs.gradient(thread, state, spec.inner.rate as f32, work)?;
             work.finite().map_err(|loss| not_finite(state.method, iteration, number, &task, names, loss))
         })?;
-        outer_step(spec, &programs.layout, &self.batch, state, train)?;
+        let sum = programs.sum(state, spec.inner.rate as f32, &mut self.batch)?;
+        outer_step(spec, &programs.layout, (&self.batch, sum), state, train)?;
         timing.total_secs = began.elapsed().as_secs_f32();
         Ok(())
     }
@@ -147,33 +154,39 @@ impl Learner for Supervised {
         let mut rows = vec![];
         for (which, support_size) in spec.eval.support.iter().enumerate() {
             let rates = super::rates(spec, method, which);
-            let mut items: Vec<(Vec<f32>, Vec<EvalRow>)> =
-                posed.iter().map(|t| (t.clone(), vec![])).collect();
-            self.workers.each(&mut items, |thread, plugin, number, (task, rows)| {
-                let at = |episode| {
-                    seed_at(spec.seed, split.points(), *support_size as u64, number as u32, episode)
-                };
-                let (mut support, mut query) = (Points::default(), Points::default());
-                draw(&mut support, plugin, task, at(0), *support_size, task_input)?;
-                draw(&mut query, plugin, task, at(1), spec.task.query, task_input)?;
-                let curve = Curve { which, steps: spec.eval.steps, support: &support, query: &query };
-                programs.curve(thread, theta, &curve, &rates, |step, loss, predicted| {
-                    rows.push(EvalRow {
-                        iteration,
-                        method: method.word().into(),
-                        split: split.name().into(),
-                        support: *support_size as u32,
-                        task: number as u32,
-                        inner_step: step as u32,
-                        loss: Some(loss),
-                        accuracy: classify.then(|| accuracy(predicted, &query.y, spec.task.query)),
-                        task_params: task.clone(),
-                        ..EvalRow::default()
-                    });
-                });
-                Ok(())
-            })?;
-            rows.extend(items.into_iter().flat_map(|(_, rows)| rows));
+            let row = |number: usize, step: usize, loss: f32, predicted: &[f32], query: &Points| EvalRow {
+                iteration,
+                method: method.word().into(),
+                split: split.name().into(),
+                support: *support_size as u32,
+                task: number as u32,
+                inner_step: step as u32,
+                loss: Some(loss),
+                accuracy: classify.then(|| accuracy(predicted, &query.y, spec.task.query)),
+                task_params: posed[number].clone(),
+                ..EvalRow::default()
+            };
+            let mut items: Vec<TestTask> = (0..posed.len()).map(TestTask::new).collect();
+            let group = programs.test_tasks().unwrap_or(items.len());
+            for items in items.chunks_mut(group.max(1)) {
+                self.workers.each(items, |thread, plugin, _, item| {
+                    let (number, task) = (item.number, &posed[item.number]);
+                    let at = |episode| {
+                        seed_at(spec.seed, split.points(), *support_size as u64, number as u32, episode)
+                    };
+                    draw(&mut item.support, plugin, task, at(0), *support_size, task_input)?;
+                    draw(&mut item.query, plugin, task, at(1), spec.task.query, task_input)?;
+                    let curve =
+                        Curve { which, steps: spec.eval.steps, support: &item.support, query: &item.query };
+                    programs.curve(thread, theta, &curve, &rates, |step, loss, predicted| {
+                        item.rows.push(row(number, step, loss, predicted, &item.query));
+                    })?;
+                    item.forget_if_done();
+                    Ok(())
+                })?;
+                TestTask::together(items, programs, theta, (which, spec.eval.steps), &rates, row)?;
+                rows.extend(items.iter_mut().flat_map(TestTask::finish));
+            }
         }
         Ok(rows)
     }

@@ -1,7 +1,9 @@
 //! Threads that share work by task, and programs that they share.
 
 use crate::error::{Error, Result};
-use crate::lower::{Program, Scratch};
+use crate::graph::Plan;
+use crate::lower::executable::Scratch;
+use crate::lower::{Device, Executable, Program};
 use rayon::prelude::*;
 use std::sync::{Mutex, MutexGuard};
 
@@ -61,14 +63,24 @@ impl<W: Send> Workers<W> {
 
 /// A program with one working memory for each thread.
 pub struct Shared {
-    pub program: Program,
+    pub program: Executable,
     scratch: Vec<Mutex<Scratch>>,
 }
 
 impl Shared {
+    /// A program on the processor.
     pub fn new(program: Program, threads: usize) -> Shared {
-        let scratch = (0..threads).map(|_| Mutex::new(program.scratch())).collect();
-        Shared { program, scratch }
+        let scratch = (0..threads).map(|_| Mutex::new(Scratch::Cpu(program.scratch()))).collect();
+        Shared { program: program.into(), scratch }
+    }
+
+    /// A plan, lowered for a device.
+    ///
+    /// Errors: [`Error::Run`] where the device has not the memory.
+    pub fn on(device: &Device, plan: Plan, threads: usize) -> Result<Shared> {
+        let program = device.lower(plan)?;
+        let scratch: Result<Vec<_>> = (0..threads).map(|_| program.scratch().map(Mutex::new)).collect();
+        Ok(Shared { scratch: scratch?, program })
     }
 
     /// The working memory of a thread.
@@ -76,8 +88,8 @@ impl Shared {
         self.scratch[thread].lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    /// Runs the whole program on this thread's memory; see [`Program::run`].
-    pub fn run(&self, thread: usize, inputs: &[&[f32]], outputs: &mut [&mut [f32]]) {
-        self.program.run(&mut self.scratch(thread), inputs, outputs);
+    /// Runs the whole program on this thread's memory; see [`Executable::run`].
+    pub fn run(&self, thread: usize, inputs: &[&[f32]], outputs: &mut [&mut [f32]]) -> Result<()> {
+        self.program.run(&mut self.scratch(thread), inputs, outputs)
     }
 }

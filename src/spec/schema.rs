@@ -22,6 +22,7 @@ pub struct Spec {
     pub eval: Eval,
     /// Numbers of the paper to stand beside ours in `summary.csv`; they decide no result.
     pub published: Vec<Published>,
+    /// What the programs run on; `--device` on the command line says it too. It changes results by rounding only.
     pub device: Device,
     #[serde(default, skip_serializing_if = "Isolation::is_none")]
     pub isolation: Isolation,
@@ -417,10 +418,18 @@ pub enum Select {
     Best,
 }
 
+/// What the programs run on. It decides no result beyond rounding, and is no part of a run's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Device {
+    /// The processor.
     Cpu,
+    /// NVIDIA GPUs; needs a build with the cargo feature `cuda`.
+    Cuda,
+    /// Apple GPUs; needs `metal`.
+    Metal,
+    /// Any GPU with a Vulkan driver; needs `vulkan`.
+    Vulkan,
 }
 
 /// Where environments run; it decides no result.

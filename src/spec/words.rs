@@ -94,7 +94,8 @@ impl Word for Select {
 }
 
 impl Word for Device {
-    const TABLE: &'static [(&'static str, Device)] = &[("cpu", Device::Cpu)];
+    const TABLE: &'static [(&'static str, Device)] =
+        &[("cpu", Device::Cpu), ("cuda", Device::Cuda), ("metal", Device::Metal), ("vulkan", Device::Vulkan)];
 }
 
 #[cfg(test)]

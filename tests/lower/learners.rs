@@ -21,7 +21,7 @@ pub fn data(plan: &Plan) -> Vec<Vec<f64>> {
     plan.inputs.iter().enumerate().map(of).collect()
 }
 
-fn learner(order: Order, activation: Activation, hidden: &[usize]) -> Learner {
+pub fn learner(order: Order, activation: Activation, hidden: &[usize]) -> Learner {
     Learner {
         model: Mlp::new(1, hidden, 1, activation).into(),
         loss: Loss::SquaredError,
@@ -30,7 +30,7 @@ fn learner(order: Order, activation: Activation, hidden: &[usize]) -> Learner {
     }
 }
 
-fn policy() -> Policy {
+pub fn policy() -> Policy {
     Policy { mlp: Mlp::new(7, &[20, 20], 3, Activation::Tanh), init_std: 1.0, min_std: 1e-6 }
 }
 
@@ -47,7 +47,7 @@ fn supervised_meta_gradients() {
 }
 
 #[test]
-fn policy_gradients_curvature_and_fisher_products() {
+pub fn policy_gradients_curvature_and_fisher_products() {
     for lead in [&[][..], &[2]] {
         let plans: [&dyn Fn() -> Plan; 5] = [
             &|| policy().policy_gradient(lead, 50),

@@ -17,7 +17,7 @@ fn learner(model: Network, order: Order) -> Learner {
 }
 
 /// Targets in one hot place, averages of variances positive, everything else irregular.
-fn classes(plan: &Plan) -> Vec<Vec<f64>> {
+pub fn classes(plan: &Plan) -> Vec<Vec<f64>> {
     let mut all = data(plan);
     for (port, data) in plan.inputs.iter().zip(&mut all) {
         let shape = port.parts[0].shape;

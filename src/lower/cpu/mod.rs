@@ -26,7 +26,6 @@ mod runs;
 mod schedule;
 mod select;
 mod tile;
-mod view;
 mod windows;
 pub mod yardstick;
 
@@ -35,6 +34,7 @@ pub(super) use kernel::{Bases, Kernel};
 
 use super::draft::Draft;
 use super::program::{PortInfo, Program};
+use super::view;
 use crate::graph::{Part, Plan};
 
 /// Turns a plan, as the passes left it, into a program.

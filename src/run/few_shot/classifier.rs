@@ -7,7 +7,7 @@
 use super::learner::{counts, ways};
 use super::sampler::Drawn;
 use crate::error::{Error, Result};
-use crate::lower::lower;
+use crate::lower::{Device, lower};
 use crate::meta::supervised::Learner as Plans;
 use crate::nn::{Layout, init};
 use crate::random::{Purpose, stream};
@@ -77,7 +77,9 @@ impl Classifier {
         let test = if method == Method::Finetune {
             let tested = supervised::plans(spec, method, item, ways(spec))?;
             let entries = tested.model.layout().entries.split_off(body.layout().entries.len());
-            let programs = Programs::new(spec, method, &tested, &counts, threads);
+            // The baselines stay on the processor.
+            let on = (&Device::cpu(), threads);
+            let programs = Programs::new(spec, method, &tested, &counts, on)?;
             Test::Finetune { programs: Box::new(programs), head: Layout { entries } }
         } else {
             let features = |support: &usize| Plans::features(&body, &[], *support, counts.query);
@@ -108,12 +110,12 @@ impl Classifier {
         theta: &[f32],
         [support, query]: [&Points; 2],
         ways: usize,
-    ) -> Vec<f32> {
+    ) -> Result<Vec<f32>> {
         let size = |port: usize| program.program.outputs()[port].size();
         let (mut shown, mut asked) = (vec![0.0; size(0)], vec![0.0; size(1)]);
         let outputs: &mut [&mut [f32]] = &mut [&mut shown, &mut asked];
-        program.run(thread, &[&theta[..self.body], &support.x, &query.x], outputs);
-        nearest(&shown, &asked, &support.y, ways)
+        program.run(thread, &[&theta[..self.body], &support.x, &query.x], outputs)?;
+        Ok(nearest(&shown, &asked, &support.y, ways))
     }
 }
 

@@ -4,12 +4,13 @@ use super::classifier::{Classifier, Test};
 use super::reader::{Reader, is_square};
 use super::sampler::{Address, Episode};
 use crate::error::{Error, Result};
+use crate::lower::Device;
 use crate::meta::supervised::Learner as Plans;
 use crate::nn::Layout;
 use crate::plugin::{DataSpaces, Plugin};
 use crate::record::row::{EvalRow, TimingRow, TrainRow};
 use crate::run::learner::{Learner, Split, State};
-use crate::run::programs::{Counts, Curve, Points, Programs, TaskWork, accuracy, outer_step};
+use crate::run::programs::{Counts, Curve, Points, Programs, TaskWork, TestTask, accuracy, outer_step};
 use crate::run::supervised;
 use crate::run::workers::Workers;
 use crate::spec::{Layer, Method, Select, Spec, Word};
@@ -80,7 +81,7 @@ pub(super) fn ways(spec: &Spec) -> usize {
 
 impl FewShot {
     /// Opens the data set once for each thread, checks that its tasks can be drawn, and builds the programs.
-    pub fn new(spec: &Spec, plugin: &Plugin, threads: usize) -> Result<FewShot> {
+    pub fn new(spec: &Spec, plugin: &Plugin, (device, threads): (&Device, usize)) -> Result<FewShot> {
         let open = |_| Ok(Reader::new(plugin.data(&spec.task.params)?));
         let readers = (0..threads).map(open).collect::<Result<Vec<Reader>>>()?;
         let spaces = readers[0].data.spaces().clone();
@@ -99,7 +100,8 @@ impl FewShot {
                 let classifier = Classifier::new(spec, *method, item, classes, threads)?;
                 return Ok((*method, Learning::Classes(Box::new(classifier))));
             }
-            let programs = Programs::new(spec, *method, &plans(spec, *method, item)?, &counts(spec), threads);
+            let (plans, on) = (plans(spec, *method, item)?, (device, threads));
+            let programs = Programs::new(spec, *method, &plans, &counts(spec), on)?;
             Ok((*method, Learning::Tasks(Box::new(programs))))
         });
         Ok(FewShot {
@@ -132,15 +134,15 @@ impl FewShot {
         let rates = crate::run::rates(spec, method, which);
         let mut with_loss = |step: usize, loss: f32, predicted: &[f32]| each(step, Some(loss), predicted);
         match &self.methods[&method] {
-            Learning::Tasks(programs) => programs.curve(thread, theta, &curve, rates, with_loss),
+            Learning::Tasks(programs) => programs.curve(thread, theta, &curve, rates, with_loss)?,
             Learning::Classes(classifier) => match &classifier.test {
                 Test::Finetune { programs, head } => {
                     let theta = classifier.with_new_head(spec, theta, head, task);
-                    programs.curve(thread, &theta, &curve, rates, &mut with_loss);
+                    programs.curve(thread, &theta, &curve, rates, &mut with_loss)?;
                 }
                 Test::Neighbour(features) => {
                     let points = [support, query];
-                    each(0, None, &classifier.neighbours(thread, &features[which], theta, points, ways));
+                    each(0, None, &classifier.neighbours(thread, &features[which], theta, points, ways)?);
                 }
             },
         }
@@ -210,6 +212,48 @@ impl FewShot {
             spaces.get_or_insert_with(|| reader.data.spaces().clone());
         });
         spaces.unwrap_or_else(|| DataSpaces { item_shape: vec![], splits: vec![] })
+    }
+}
+
+impl FewShot {
+    /// The evaluation of a device that takes many tasks in one launch: rows with one of the support sizes.
+    fn by_groups(
+        &self,
+        programs: &Programs,
+        group: usize,
+        (split, method, which): (Split, Method, usize),
+        iteration: u64,
+        theta: &[f32],
+    ) -> Result<Vec<EvalRow>> {
+        let (spec, ways) = (&self.spec, ways(&self.spec));
+        let part = if split == Split::Val { self.val.as_ref() } else { None }.unwrap_or(&self.test);
+        let (shots, queries) = (spec.eval.support[which], spec.task.query);
+        let row = |number: usize, step: usize, loss: f32, predicted: &[f32], query: &Points| EvalRow {
+            iteration,
+            method: method.word().into(),
+            split: split.name().into(),
+            support: shots as u32,
+            norm: self.norm.clone(),
+            task: number as u32,
+            inner_step: step as u32,
+            loss: Some(loss),
+            accuracy: Some(accuracy(predicted, &query.y, ways * queries)),
+            ..EvalRow::default()
+        };
+        let rates = crate::run::rates(spec, method, which);
+        let mut rows = vec![];
+        let mut items: Vec<TestTask> = (0..spec.eval.tasks).map(TestTask::new).collect();
+        for items in items.chunks_mut(group.max(1)) {
+            self.workers.each(items, |_, reader, _, item| {
+                let at = Address::of(split, spec.seed, item.number as u32);
+                let episode = Episode::draw(at, &part.counts, ways, queries + shots, spec.task.rotate);
+                reader.fill(part.split, &episode, 0..queries, &mut item.query)?;
+                reader.fill(part.split, &episode, queries..queries + shots, &mut item.support)
+            })?;
+            TestTask::together(items, programs, theta, (which, spec.eval.steps), &rates, row)?;
+            rows.extend(items.iter_mut().flat_map(TestTask::finish));
+        }
+        Ok(rows)
     }
 }
 
@@ -327,7 +371,8 @@ impl Learner for FewShot {
                 ))
             })
         })?;
-        outer_step(spec, &programs.layout, &self.batch, state, train)?;
+        let sum = programs.sum(state, spec.inner.rate as f32, &mut self.batch)?;
+        outer_step(spec, &programs.layout, (&self.batch, sum), state, train)?;
         timing.total_secs = began.elapsed().as_secs_f32();
         Ok(())
     }
@@ -346,6 +391,14 @@ impl Learner for FewShot {
         let spec = &self.spec;
         let points = ways(spec) * spec.task.query;
         let mut rows = vec![];
+        if let Learning::Tasks(programs) = &self.methods[&method]
+            && let Some(group) = programs.test_tasks()
+        {
+            for which in 0..spec.eval.support.len() {
+                rows.extend(self.by_groups(programs, group, (split, method, which), iteration, theta)?);
+            }
+            return Ok(rows);
+        }
         for (which, shots) in spec.eval.support.iter().enumerate() {
             let tasks = self.on_tasks(split, method, which, theta, |task, posed, curve| {
                 let row = |(step, (loss, predicted)): (usize, &(Option<f32>, Vec<f32>))| EvalRow {

@@ -66,7 +66,7 @@ impl Evaluation<'_> {
             work.collect(self.programs, thread, bench, 0, &theta, how)?;
             seen(step, work.returns[0], bench)?;
             if step < steps {
-                theta = work.adapt(self.programs, thread, 0, &theta, rates(step));
+                theta = work.adapt(self.programs, thread, 0, &theta, rates(step))?;
             }
         }
         Ok(())

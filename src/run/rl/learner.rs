@@ -100,13 +100,19 @@ impl Reinforcement {
             test_tasks::of(spec, spec_folder, &task_names, |seed, out| sampler.sample_task(seed, out))?;
         let val_tasks =
             test_tasks::validation(spec, &task_names, |seed, out| sampler.sample_task(seed, out))?;
+        let device = crate::run::device(spec)?;
         let mut programs = BTreeMap::new();
         for manner in &manners {
-            programs.entry(manner.task_input).or_insert_with(|| {
-                let inputs = observation + if manner.task_input { task } else { 0 };
-                let policy = build::policy(&spec.model, inputs, action);
-                Programs::new(policy, piece_rows(spec), &trajectories, by_differences(spec), threads)
-            });
+            if programs.contains_key(&manner.task_input) {
+                continue;
+            }
+            let inputs = observation + if manner.task_input { task } else { 0 };
+            let policy = build::policy(&spec.model, inputs, action);
+            // A GPU takes the whole batch in one launch.
+            let rows = if device.batches() { spec.task.support * horizon } else { piece_rows(spec) };
+            let on = (&device, threads);
+            let made = Programs::new(policy, rows, &trajectories, by_differences(spec), on)?;
+            programs.insert(manner.task_input, made);
         }
         Ok(Reinforcement {
             spec: spec.clone(),
@@ -186,7 +192,7 @@ impl Reinforcement {
                 work.collect(programs, thread, bench, phase, &theta, how)?;
                 if !last {
                     let began = Instant::now();
-                    let adapted = work.adapt(programs, thread, phase, &theta, spec.inner.rate as f32);
+                    let adapted = work.adapt(programs, thread, phase, &theta, spec.inner.rate as f32)?;
                     finite(&adapted, || format!("the adapted parameters of task {number} {:?}", &task))?;
                     work.thetas.push(adapted);
                     bench.spent.inner += began.elapsed();
@@ -213,8 +219,7 @@ impl Reinforcement {
             let start: Vec<f32> = theta.iter().zip(vector).map(|(t, v)| t + sign * step * v).collect();
             let programs = &self.programs[&manner.task_input];
             self.workers.each(&mut self.batch, |thread, _, _, work| {
-                work.divergence_gradient(programs, thread, &start, rate, through);
-                Ok(())
+                work.divergence_gradient(programs, thread, &start, rate, through)
             })?;
             Ok::<_, Error>(self.mean_result(theta.len()))
         };
@@ -258,10 +263,10 @@ impl Learner for Reinforcement {
         let differences = by_differences(&self.spec);
         let programs = &self.programs[&manner.task_input];
         self.workers.each(&mut self.batch, |thread, _, _, work| {
-            work.remember_policy(programs, thread);
-            work.outer_gradient(programs, thread, rate, through);
+            work.remember_policy(programs, thread)?;
+            work.outer_gradient(programs, thread, rate, through)?;
             if trust_region.is_some() && !differences {
-                work.prepare_fisher(programs, thread);
+                work.prepare_fisher(programs, thread)?;
             }
             Ok(())
         })?;
@@ -281,8 +286,7 @@ impl Learner for Reinforcement {
                 } else {
                     let programs = &this.programs[&manner.task_input];
                     this.workers.each(&mut this.batch, |thread, _, _, work| {
-                        work.curvature_product(programs, thread, vector, rate, through);
-                        Ok(())
+                        work.curvature_product(programs, thread, vector, rate, through)
                     })?;
                     this.mean_result(size)
                 };
@@ -294,8 +298,7 @@ impl Learner for Reinforcement {
                 let this = &mut **this.borrow_mut();
                 let programs = &this.programs[&manner.task_input];
                 this.workers.each(&mut this.batch, |thread, _, _, work| {
-                    work.try_parameters(programs, thread, theta, rate);
-                    Ok(())
+                    work.try_parameters(programs, thread, theta, rate)
                 })?;
                 line_search += began.elapsed();
                 Ok(this.means())

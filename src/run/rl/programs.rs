@@ -1,6 +1,7 @@
 //! The lowered programs of one policy.
 
-use crate::lower::lower;
+use crate::error::Result;
+use crate::lower::{Device, lower};
 use crate::nn::{Layout, Policy};
 use crate::run::workers::Shared;
 use crate::spec::{Optimizer, Products, Spec};
@@ -43,28 +44,33 @@ pub struct Programs {
 }
 
 impl Programs {
-    /// `rows` of a piece; `trajectories`: every number of them that is ever collected at once; `differences`: whether
+    /// For a device; `rows` of a piece; `trajectories`: every number of them that is ever collected at once; `differences`: whether
     /// curvature products are taken by finite differences.
     pub fn new(
         policy: Policy,
         rows: usize,
         trajectories: &[usize],
         differences: bool,
-        threads: usize,
-    ) -> Programs {
-        let shared = |plan| Shared::new(lower(plan), threads);
-        Programs {
+        (device, threads): (&Device, usize),
+    ) -> Result<Programs> {
+        let shared = |plan| Shared::on(device, plan, threads);
+        // Physics waits for every action, so acting stays beside it on the processor.
+        let act = |n: &usize| (*n, Shared::new(lower(policy.act(&[], *n)), threads));
+        Ok(Programs {
             layout: policy.layout(),
             rows,
-            act: trajectories.iter().map(|n| (*n, shared(policy.act(&[], *n)))).collect(),
-            means: shared(policy.act(&[], rows)),
-            policy_gradient: shared(policy.policy_gradient(&[], rows)),
-            policy_curvature: shared(policy.policy_curvature(&[], rows)),
-            surrogate: shared(policy.surrogate(&[], rows, false)),
-            surrogate_gradient: shared(policy.surrogate(&[], rows, true)),
-            fisher: shared(policy.fisher(&[], rows)),
-            divergence_gradient: differences.then(|| shared(policy.divergence_gradient(&[], rows))),
+            act: trajectories.iter().map(act).collect(),
+            means: shared(policy.act(&[], rows))?,
+            policy_gradient: shared(policy.policy_gradient(&[], rows))?,
+            policy_curvature: shared(policy.policy_curvature(&[], rows))?,
+            surrogate: shared(policy.surrogate(&[], rows, false))?,
+            surrogate_gradient: shared(policy.surrogate(&[], rows, true))?,
+            fisher: shared(policy.fisher(&[], rows))?,
+            divergence_gradient: match differences {
+                true => Some(shared(policy.divergence_gradient(&[], rows))?),
+                false => None,
+            },
             policy,
-        }
+        })
     }
 }

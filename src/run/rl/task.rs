@@ -5,7 +5,8 @@ use super::programs::Programs;
 use super::sampling;
 use super::steps::Steps;
 use crate::error::Result;
-use crate::lower::Kept;
+use crate::lower::Executable;
+use crate::lower::executable::Kept;
 use crate::random::{Purpose, seed_at};
 use crate::run::baseline::{LinearBaseline, task_advantages};
 use crate::run::rollout::{Batch, Collector, Draws, Tasks, VectorEnv};
@@ -123,11 +124,10 @@ impl TaskWork {
             &mut scratch,
             &[theta, &vec![0.0; how.episodes * width]],
             &mut [&mut mean, &mut log_std],
-        );
+        )?;
         let mut ignored = log_std.clone();
         let decide = |observations: &[f32], means: &mut [f32]| {
-            act.program.run(&mut scratch, &[theta, observations], &mut [means, &mut ignored]);
-            Ok(())
+            act.program.run(&mut scratch, &[theta, observations], &mut [means, &mut ignored])
         };
         let mut decide = decide;
         let mut draws = how.draws;
@@ -184,20 +184,20 @@ impl TaskWork {
         phase: usize,
         theta: &[f32],
         rate: f32,
-    ) -> Vec<f32> {
+    ) -> Result<Vec<f32>> {
         let mut adapted = theta.to_vec();
         let mut gradient = vec![0.0; theta.len()];
         let mut loss = [0.0];
         for number in 0..self.steps[phase].pieces() {
             let piece = self.steps[phase].piece(number);
-            programs.policy_gradient.run(thread, &piece.inputs(theta), &mut [&mut gradient, &mut loss]);
+            programs.policy_gradient.run(thread, &piece.inputs(theta), &mut [&mut gradient, &mut loss])?;
             add_scaled(&mut adapted, -rate, &gradient);
         }
-        adapted
+        Ok(adapted)
     }
 
     /// Remembers the distribution that sampled the last batch.
-    pub fn remember_policy(&mut self, programs: &Programs, thread: usize) {
+    pub fn remember_policy(&mut self, programs: &Programs, thread: usize) -> Result<()> {
         let (theta, steps) = (&self.thetas[self.thetas.len() - 1], &self.steps[self.steps.len() - 1]);
         let actions = programs.policy.mlp.widths[programs.policy.mlp.widths.len() - 1];
         self.old_log_std.resize(actions, 0.0);
@@ -205,13 +205,20 @@ impl TaskWork {
         for (number, mean) in self.old_means.iter_mut().enumerate() {
             mean.resize(programs.rows * actions, 0.0);
             let inputs = [&theta[..], steps.piece(number).observation];
-            programs.means.run(thread, &inputs, &mut [mean, &mut self.old_log_std]);
+            programs.means.run(thread, &inputs, &mut [mean, &mut self.old_log_std])?;
         }
+        Ok(())
     }
 
     /// Gradient of the outer objective with respect to the initial parameters, into `out`: ∇S at θ_K pulled back
     /// through the inner steps. Also prepares every curvature product of this iteration.
-    pub fn outer_gradient(&mut self, programs: &Programs, thread: usize, rate: f32, through: bool) {
+    pub fn outer_gradient(
+        &mut self,
+        programs: &Programs,
+        thread: usize,
+        rate: f32,
+        through: bool,
+    ) -> Result<()> {
         let phases = self.thetas.len() - 1;
         self.out.clear();
         self.out.resize(programs.layout.size(), 0.0);
@@ -222,62 +229,67 @@ impl TaskWork {
             let piece = self.steps[phases].piece(number).inputs(&self.thetas[phases]);
             let inputs = [&piece[..], &[&self.old_means[number], &self.old_log_std]].concat();
             let outputs: &mut [&mut [f32]] = &mut [&mut loss, &mut kl, &mut self.piece_out];
-            programs.surrogate_gradient.run(thread, &inputs, outputs);
+            programs.surrogate_gradient.run(thread, &inputs, outputs)?;
             add_scaled(&mut self.out, 1.0, &self.piece_out);
             self.loss += f64::from(loss[0]);
             self.kl += f64::from(kl[0]);
         }
         if through {
-            self.prepare_curvature(programs, thread, phases);
-            self.pull_back(programs, thread, rate);
+            self.prepare_curvature(programs, thread, phases)?;
+            self.pull_back(programs, thread, rate)?;
         }
+        Ok(())
     }
 
     /// Computes once what the curvature products of the inner steps share.
-    pub fn prepare_curvature(&mut self, programs: &Programs, thread: usize, phases: usize) {
+    pub fn prepare_curvature(&mut self, programs: &Programs, thread: usize, phases: usize) -> Result<()> {
         let program = &programs.policy_curvature;
         self.piece_out.resize(programs.layout.size(), 0.0);
         self.curvature.resize_with(phases, Vec::new);
         for phase in 0..phases {
             let kept = &mut self.curvature[phase];
-            kept.resize_with(self.steps[phase].pieces(), || program.program.kept());
+            resize(kept, self.steps[phase].pieces(), &program.program)?;
             for (number, kept) in kept.iter_mut().enumerate() {
                 let piece = self.steps[phase].piece(number).inputs(&self.thetas[phase]);
                 let inputs = [&piece[..], &[&[]]].concat();
-                program.program.prepare(&mut program.scratch(thread), kept, &inputs);
+                program.program.prepare(&mut program.scratch(thread), kept, &inputs)?;
             }
         }
+        Ok(())
     }
 
     /// Computes once what the Fisher products of this iteration share.
-    pub fn prepare_fisher(&mut self, programs: &Programs, thread: usize) {
+    pub fn prepare_fisher(&mut self, programs: &Programs, thread: usize) -> Result<()> {
         let phases = self.thetas.len() - 1;
         let (program, theta) = (&programs.fisher, &self.thetas[phases]);
-        self.fisher.resize_with(self.steps[phases].pieces(), || program.program.kept());
+        resize(&mut self.fisher, self.steps[phases].pieces(), &program.program)?;
         for (number, kept) in self.fisher.iter_mut().enumerate() {
             let piece = self.steps[phases].piece(number);
             let inputs: [&[f32]; 4] = [theta, piece.observation, piece.weight, &[]];
-            program.program.prepare(&mut program.scratch(thread), kept, &inputs);
+            program.program.prepare(&mut program.scratch(thread), kept, &inputs)?;
         }
+        Ok(())
     }
 
     /// out ← out − rate ∇²L(θ_k) out: the Jacobian of inner step `phase` and, being symmetric, its transpose.
-    fn through_step(&mut self, programs: &Programs, thread: usize, phase: usize, rate: f32) {
+    fn through_step(&mut self, programs: &Programs, thread: usize, phase: usize, rate: f32) -> Result<()> {
         let program = &programs.policy_curvature;
         let mut scratch = program.scratch(thread);
         let vector = self.out.clone();
         for (number, kept) in self.curvature[phase].iter().enumerate() {
             let piece = self.steps[phase].piece(number).inputs(&self.thetas[phase]);
             let inputs = [&piece[..], &[&vector]].concat();
-            program.program.apply(&mut scratch, kept, &inputs, &mut [&mut self.piece_out]);
+            program.program.apply(&mut scratch, kept, &inputs, &mut [&mut self.piece_out])?;
             add_scaled(&mut self.out, -rate, &self.piece_out);
         }
+        Ok(())
     }
 
-    fn pull_back(&mut self, programs: &Programs, thread: usize, rate: f32) {
+    fn pull_back(&mut self, programs: &Programs, thread: usize, rate: f32) -> Result<()> {
         for phase in (0..self.thetas.len() - 1).rev() {
-            self.through_step(programs, thread, phase, rate);
+            self.through_step(programs, thread, phase, rate)?;
         }
+        Ok(())
     }
 
     /// Jᵀ F J `vector` into `out`: the Hessian of this task's post-adaptation divergence along a direction.
@@ -288,13 +300,13 @@ impl TaskWork {
         vector: &[f32],
         rate: f32,
         through: bool,
-    ) {
+    ) -> Result<()> {
         let phases = self.thetas.len() - 1;
         self.out.clear();
         self.out.extend_from_slice(vector);
         if through {
             for phase in 0..phases {
-                self.through_step(programs, thread, phase, rate);
+                self.through_step(programs, thread, phase, rate)?;
             }
         }
         let tangent = std::mem::replace(&mut self.out, vec![0.0; vector.len()]);
@@ -304,13 +316,14 @@ impl TaskWork {
             for (number, kept) in self.fisher.iter().enumerate() {
                 let piece = self.steps[phases].piece(number);
                 let inputs: [&[f32]; 4] = [&self.thetas[phases], piece.observation, piece.weight, &tangent];
-                program.program.apply(&mut scratch, kept, &inputs, &mut [&mut self.piece_out]);
+                program.program.apply(&mut scratch, kept, &inputs, &mut [&mut self.piece_out])?;
                 add_scaled(&mut self.out, 1.0, &self.piece_out);
             }
         }
         if through {
-            self.pull_back(programs, thread, rate);
+            self.pull_back(programs, thread, rate)?;
         }
+        Ok(())
     }
 
     /// Gradient of this task's post-adaptation divergence with respect to the initial parameters, at `start` instead of
@@ -322,11 +335,11 @@ impl TaskWork {
         start: &[f32],
         rate: f32,
         through: bool,
-    ) {
+    ) -> Result<()> {
         let phases = self.thetas.len() - 1;
         let mut thetas = vec![start.to_vec()];
         for phase in 0..phases {
-            let adapted = self.adapt(programs, thread, phase, &thetas[phase], rate);
+            let adapted = self.adapt(programs, thread, phase, &thetas[phase], rate)?;
             thetas.push(adapted);
         }
         self.out.fill(0.0);
@@ -335,7 +348,7 @@ impl TaskWork {
             let piece = self.steps[phases].piece(number);
             let old: [&[f32]; 2] = [&self.old_means[number], &self.old_log_std];
             let inputs = [&thetas[phases], piece.observation, piece.weight, old[0], old[1]];
-            program.run(thread, &inputs, &mut [&mut self.piece_out]);
+            program.run(thread, &inputs, &mut [&mut self.piece_out])?;
             add_scaled(&mut self.out, 1.0, &self.piece_out);
         }
         for phase in (0..phases).rev().filter(|_| through) {
@@ -343,29 +356,46 @@ impl TaskWork {
             for number in 0..self.steps[phase].pieces() {
                 let piece = self.steps[phase].piece(number).inputs(&thetas[phase]);
                 let inputs = [&piece[..], &[&vector]].concat();
-                programs.policy_curvature.run(thread, &inputs, &mut [&mut self.piece_out]);
+                programs.policy_curvature.run(thread, &inputs, &mut [&mut self.piece_out])?;
                 add_scaled(&mut self.out, -rate, &self.piece_out);
             }
         }
+        Ok(())
     }
 
     /// Outer loss and divergence if the initial parameters were `theta`, on the stored data.
-    pub fn try_parameters(&mut self, programs: &Programs, thread: usize, theta: &[f32], rate: f32) {
+    pub fn try_parameters(
+        &mut self,
+        programs: &Programs,
+        thread: usize,
+        theta: &[f32],
+        rate: f32,
+    ) -> Result<()> {
         let phases = self.thetas.len() - 1;
         let mut adapted = theta.to_vec();
         for phase in 0..phases {
-            adapted = self.adapt(programs, thread, phase, &adapted, rate);
+            adapted = self.adapt(programs, thread, phase, &adapted, rate)?;
         }
         (self.loss, self.kl) = (0.0, 0.0);
         for number in 0..self.steps[phases].pieces() {
             let (mut loss, mut kl) = ([0.0], [0.0]);
             let piece = self.steps[phases].piece(number).inputs(&adapted);
             let inputs = [&piece[..], &[&self.old_means[number], &self.old_log_std]].concat();
-            programs.surrogate.run(thread, &inputs, &mut [&mut loss, &mut kl]);
+            programs.surrogate.run(thread, &inputs, &mut [&mut loss, &mut kl])?;
             self.loss += f64::from(loss[0]);
             self.kl += f64::from(kl[0]);
         }
+        Ok(())
     }
+}
+
+/// As much storage as there are pieces.
+fn resize(kept: &mut Vec<Kept>, pieces: usize, program: &Executable) -> Result<()> {
+    kept.truncate(pieces);
+    while kept.len() < pieces {
+        kept.push(program.kept()?);
+    }
+    Ok(())
 }
 
 fn add_scaled(sum: &mut [f32], factor: f32, term: &[f32]) {

@@ -1,0 +1,55 @@
+//! Where a program meets the outside: which steps its ports name, and which stage each step belongs to.
+
+use super::layout::Layout;
+use crate::graph::{Plan, Port};
+use crate::lower::draft::Draft;
+use std::collections::HashMap;
+
+pub struct Doors {
+    /// Input steps with their port and offset in it.
+    pub inputs: HashMap<usize, (usize, usize)>,
+    /// Result parts in port order: the step, and its port and offset in it.
+    pub results: Vec<(usize, (usize, usize))>,
+    /// Steps of the second stage.
+    pub late: Vec<bool>,
+}
+
+impl Doors {
+    pub fn of(plan: &Plan, draft: &Draft) -> Doors {
+        let mut roots = draft.roots.iter().copied();
+        let mut parts = |ports: &[Port]| {
+            let mut parts = Vec::new();
+            for (number, port) in ports.iter().enumerate() {
+                let mut offset = 0;
+                for (part, root) in port.parts.iter().zip(&mut roots) {
+                    parts.push((root, (number, offset)));
+                    offset += part.shape.size();
+                }
+            }
+            parts
+        };
+        let (inputs, results) = (parts(&plan.inputs), parts(&plan.outputs));
+        let inputs: HashMap<usize, (usize, usize)> = inputs.into_iter().collect();
+        let split = plan.inputs.iter().any(|port| port.late);
+        let mut late: Vec<bool> = Vec::with_capacity(draft.steps.len());
+        for (at, step) in draft.steps.iter().enumerate() {
+            let own = inputs.get(&at).is_some_and(|(port, _)| plan.inputs[*port].late);
+            late.push(!split || own || step.inputs.iter().any(|i| late[*i]));
+        }
+        Doors { inputs, results, late }
+    }
+
+    /// For each result the step whose kernel writes it where it belongs: the first mention of a tensor that a kernel
+    /// of the second stage makes, also under another shape. The others are copied.
+    pub fn direct(&self, draft: &Draft, layout: &Layout) -> Vec<Option<usize>> {
+        let mut direct: Vec<Option<usize>> = Vec::with_capacity(self.results.len());
+        for (step, _) in &self.results {
+            let owner = layout.places[*step].and_then(|(owner, view)| {
+                let all = draft.steps[owner].shape.size() == view.shape.size() && view.contiguous();
+                (all && layout.made[owner] && self.late[owner]).then_some(owner)
+            });
+            direct.push(owner.filter(|owner| !direct.contains(&Some(*owner))));
+        }
+        direct
+    }
+}

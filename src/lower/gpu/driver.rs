@@ -1,0 +1,100 @@
+//! What a GPU driver offers: it takes modules, and runs them on flat slices.
+
+use super::Module;
+use crate::error::{Error, Result};
+use std::any::Any;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// An opened device.
+pub trait Driver: Send + Sync {
+    /// The device in a few words, such as its name and driver.
+    fn name(&self) -> String;
+
+    /// Bytes that one memory of a program may have.
+    fn limit(&self) -> u64;
+
+    /// Compiles a module's kernels; equal texts once.
+    fn load(self: Arc<Self>, module: Module) -> Result<Box<dyn Loaded>>;
+}
+
+/// A module on a device. Any number of threads run it, each with its own scratch.
+pub trait Loaded: Send + Sync {
+    /// One thread's memory, which holds what the first stage keeps, too.
+    fn scratch(&self) -> Result<Memory>;
+
+    /// Storage for what the first stage computes.
+    fn kept(&self) -> Result<Memory>;
+
+    /// Runs stages in one submission and waits for it: writes the inputs that they read (a late one may be empty in the
+    /// first stage), and fills the outputs if the second is among them. `kept` is the scratch's own if none is given.
+    fn run(
+        &self,
+        stages: Range<usize>,
+        scratch: &mut Memory,
+        kept: Option<&Memory>,
+        inputs: &[&[f32]],
+        outputs: &mut [&mut [f32]],
+    ) -> Result<()>;
+}
+
+/// Memory of a device; only its driver knows what is inside.
+pub struct Memory(pub Box<dyn Any + Send + Sync>);
+
+impl Memory {
+    /// # Panics
+    /// When the memory is another driver's: a fault of the caller's code.
+    pub fn of<T: 'static>(&self) -> &T {
+        self.0.downcast_ref().expect("this memory was made by another driver")
+    }
+
+    /// # Panics
+    /// As [`of`](Memory::of).
+    pub fn of_mut<T: 'static>(&mut self) -> &mut T {
+        self.0.downcast_mut().expect("this memory was made by another driver")
+    }
+}
+
+/// Whether each stage reads each input port.
+pub fn reads(module: &Module) -> [Vec<bool>; 2] {
+    let places = &module.memory;
+    let ends = module.inputs.iter().zip(&places.inputs).map(|(port, start)| *start..start + port.size());
+    let ends: Vec<Range<usize>> = ends.collect();
+    [0, 1].map(|stage| {
+        let mut read = vec![false; ends.len()];
+        for tensor in module.stages[stage].iter().flat_map(|kernel| &kernel.tensors) {
+            let place = places.places[&tensor.buffer];
+            let inside = |range: &Range<usize>| {
+                place.memory == super::memory::SCRATCH && range.contains(&place.offset)
+            };
+            ends.iter()
+                .enumerate()
+                .filter(|(_, range)| inside(range))
+                .for_each(|(port, _)| read[port] = true);
+        }
+        read
+    })
+}
+
+/// Refuses a module whose memory a device cannot hold.
+pub fn fits(module: &Module, limit: u64, device: &str) -> Result<()> {
+    let bytes = 4 * module.memory.scratch_floats.max(module.memory.kept_floats) as u64;
+    if bytes <= limit { Ok(()) } else { Err(too_large(module, bytes, Some(limit), device)) }
+}
+
+/// Memory that there is not: what it is for, how large, and what would make it smaller.
+pub fn too_large(module: &Module, bytes: u64, limit: Option<u64>, device: &str) -> Error {
+    let mib = |bytes: u64| format!("{:.1} MiB", bytes as f64 / (1 << 20) as f64);
+    let limit =
+        limit.map_or("what is free".into(), |limit| format!("the {} that it gives one buffer", mib(limit)));
+    let largest = match &module.memory.largest {
+        Some((tensor, floats)) => format!("; its largest tensor, {tensor}, has {}", mib(4 * *floats as u64)),
+        None => String::new(),
+    };
+    Error::Run(format!(
+        "{device}: out of memory: program {} needs {}, more than {limit}{largest}. Fewer points a task (task.support, \
+         task.query), fewer inner.steps or a smaller model need less; device: cpu takes one task at a time",
+        module.name,
+        mib(bytes)
+    ))
+}

@@ -1,0 +1,122 @@
+//! A place for every buffer, decided before anything runs.
+
+use super::doors::Doors;
+use super::kernel::Kernel;
+use super::layout::Layout;
+use crate::graph::Plan;
+use crate::lower::draft::Draft;
+use std::collections::BTreeMap;
+
+/// Buffers begin at multiples of so many floats: 256 bytes, the coarsest alignment that a device asks for.
+const LINE: usize = 64;
+
+/// One thread's memory: input ports, output ports, everything in between.
+pub const SCRATCH: usize = 0;
+/// What the first stage keeps for the second.
+pub const KEPT: usize = 1;
+
+/// Where a buffer begins, in floats.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Place {
+    pub memory: usize,
+    pub offset: usize,
+}
+
+/// The buffers of a program.
+#[derive(Clone, Debug, Default)]
+pub struct Memory {
+    pub places: BTreeMap<usize, Place>,
+    /// Where each port begins in scratch.
+    pub inputs: Vec<usize>,
+    pub outputs: Vec<usize>,
+    pub scratch_floats: usize,
+    pub kept_floats: usize,
+    /// The largest tensor between the ports: where it was written in the model, and its floats.
+    pub largest: Option<(String, usize)>,
+}
+
+/// The kernels between which a buffer must stay as it is.
+#[derive(Clone, Copy, Debug)]
+struct Life {
+    first: usize,
+    last: usize,
+}
+
+pub fn plan(plan: &Plan, draft: &Draft, layout: &Layout, doors: &Doors, stages: &[Vec<Kernel>; 2]) -> Memory {
+    let size = |buffer: usize| match draft.steps.get(buffer) {
+        Some(step) => step.shape.size(),
+        None => draft.steps[doors.results[buffer - draft.steps.len()].0].shape.size(),
+    };
+    let mut memory = Memory::default();
+    let mut top = 0;
+    let mut port = |floats: usize| {
+        top += floats.next_multiple_of(LINE);
+        top - floats.next_multiple_of(LINE)
+    };
+    memory.inputs = plan.inputs.iter().map(|p| port(p.size())).collect();
+    memory.outputs = plan.outputs.iter().map(|p| port(p.size())).collect();
+    for (step, (port, offset)) in &doors.inputs {
+        memory.places.insert(*step, Place { memory: SCRATCH, offset: memory.inputs[*port] + offset });
+    }
+    for (number, direct) in doors.direct(draft, layout).into_iter().enumerate() {
+        let (port, offset) = doors.results[number].1;
+        let place = Place { memory: SCRATCH, offset: memory.outputs[port] + offset };
+        memory.places.insert(direct.unwrap_or(draft.steps.len() + number), place);
+    }
+    let early = stages[0].len();
+    let mut lives: BTreeMap<usize, Life> = BTreeMap::new();
+    for (number, kernel) in stages.iter().flatten().enumerate() {
+        for (tensor, reach) in kernel.reaches() {
+            let buffer = kernel.tensors[tensor].buffer;
+            assert!(reach <= size(buffer), "a kernel reaches beyond its buffer: {kernel}");
+            lives.entry(buffer).or_insert(Life { first: number, last: number }).last = number;
+        }
+    }
+    let mut order: Vec<(usize, Life)> =
+        lives.into_iter().filter(|(buffer, _)| !memory.places.contains_key(buffer)).collect();
+    order.sort_by_key(|(buffer, life)| (life.first, *buffer));
+    let mut arena = Arena { top, floor: top, taken: Vec::new() };
+    for (buffer, life) in order {
+        let floats = size(buffer).next_multiple_of(LINE);
+        if memory.largest.as_ref().is_none_or(|(_, most)| size(buffer) > *most) {
+            let step = &draft.steps[buffer];
+            let label = if step.label.is_empty() { String::new() } else { format!(" in {}", step.label) };
+            memory.largest = Some((format!("{} {:?}{label}", step.op, step.shape), size(buffer)));
+        }
+        let place = if life.first < early && life.last >= early {
+            memory.kept_floats += floats;
+            Place { memory: KEPT, offset: memory.kept_floats - floats }
+        } else {
+            Place { memory: SCRATCH, offset: arena.take(floats, life) }
+        };
+        memory.places.insert(buffer, place);
+    }
+    memory.scratch_floats = arena.top;
+    memory
+}
+
+/// First fit over what is alive.
+struct Arena {
+    top: usize,
+    floor: usize,
+    /// Offset, floats and last reader of each buffer that may still be alive, by offset.
+    taken: Vec<(usize, usize, usize)>,
+}
+
+impl Arena {
+    fn take(&mut self, floats: usize, life: Life) -> usize {
+        self.taken.retain(|(_, _, last)| *last >= life.first);
+        let mut at = self.floor;
+        let mut place = self.taken.len();
+        for (i, (offset, length, _)) in self.taken.iter().enumerate() {
+            if at + floats <= *offset {
+                place = i;
+                break;
+            }
+            at = offset + length;
+        }
+        self.taken.insert(place, (at, floats, life.last));
+        self.top = self.top.max(at + floats);
+        at
+    }
+}

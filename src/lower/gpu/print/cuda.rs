@@ -1,0 +1,82 @@
+//! CUDA C, for NVRTC.
+
+use super::{Dialect, Kind, MAX_TENSORS, body, shared};
+use crate::lower::gpu::kernel::Kernel;
+
+/// What stands once before all kernels of a text.
+pub const PRELUDE: &str = concat!(
+    "struct Begins {\n  unsigned long long at[32];\n};\n\n",
+    "__device__ static float m_bits(unsigned x) {\n  return __uint_as_float(x);\n}\n\n",
+    "__device__ static bool m_nan(float x) {\n  return (__float_as_uint(x) & 0x7fffffffu) > 0x7f800000u;\n}\n\n",
+    "__device__ static float m_max(float a, float b) {\n  return (b > a || m_nan(b)) ? b : a;\n}\n\n",
+    include_str!("functions.cu"),
+);
+
+const _: () = assert!(MAX_TENSORS == 32, "the prelude spells it out");
+
+struct Cuda;
+
+/// One entry `name(m0, m1, begins)`: the memories (scratch, kept), and where in them tensors begin.
+pub fn cuda(kernel: &Kernel, memories: &[usize], name: &str) -> String {
+    let (groups, threads) = kernel.groups();
+    let mut text = format!("extern \"C\" __global__ void __launch_bounds__({threads}) {name}");
+    text.push_str("(float *m0, float *m1, const Begins begins) {\n");
+    for (name, length) in shared(kernel) {
+        text.push_str(&format!("  __shared__ float {name}[{length}];\n"));
+    }
+    text.push_str("  const unsigned group = blockIdx.y * gridDim.x + blockIdx.x;\n");
+    text.push_str("  const unsigned thread = threadIdx.x;\n");
+    text.push_str(&format!("  if (group >= {groups}u) {{ return; }}\n"));
+    for (tensor, memory) in memories.iter().enumerate() {
+        text.push_str(&format!("  float *t{tensor} = m{memory} + begins.at[{tensor}];\n"));
+    }
+    text.push_str(&body(kernel, &Cuda));
+    text.push_str("}\n");
+    text
+}
+
+fn name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Float => "float",
+        Kind::Index => "unsigned",
+        Kind::Position => "int",
+    }
+}
+
+impl Dialect for Cuda {
+    fn fixed(&self, kind: Kind, name: &str, value: &str) -> String {
+        format!("const {} {name} = {value};", self::name(kind))
+    }
+
+    fn variable(&self, name: &str, value: &str) -> String {
+        format!("float {name} = {value};")
+    }
+
+    fn array(&self, name: &str, length: usize) -> String {
+        format!("float {name}[{length}];")
+    }
+
+    fn each(&self, name: &str, from: &str, to: &str, step: &str) -> String {
+        format!("for (unsigned {name} = {from}; {name} < {to}; {name} = {name} + {step})")
+    }
+
+    fn convert(&self, kind: Kind, value: &str) -> String {
+        format!("({})({value})", name(kind))
+    }
+
+    fn choose(&self, condition: &str, yes: &str, no: &str) -> String {
+        format!("({condition} ? {yes} : {no})")
+    }
+
+    fn sqrt(&self, value: &str) -> String {
+        format!("sqrtf({value})")
+    }
+
+    fn element(&self, tensor: usize, index: &str) -> String {
+        format!("t{tensor}[{index}]")
+    }
+
+    fn barrier(&self) -> &'static str {
+        "__syncthreads();"
+    }
+}

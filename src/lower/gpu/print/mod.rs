@@ -1,0 +1,137 @@
+//! Printers of kernels: WGSL for wgpu (Vulkan, Metal), CUDA C for NVRTC.
+//!
+//! A [`Dialect`] says how a language spells a declaration, a choice or an element of a tensor; the shape of the three
+//! schedules and the expressions are written once, over any dialect. Where a tensor begins is no part of the text, so
+//! kernels that differ in nothing else share one text, and one compilation.
+
+mod cuda;
+mod expression;
+mod schedules;
+mod wgsl;
+
+pub use cuda::{PRELUDE as CUDA_PRELUDE, cuda};
+pub use wgsl::wgsl;
+
+use super::kernel::Kernel;
+use super::memory::Memory;
+
+/// Threads that a group may have.
+pub const MAX_THREADS: usize = 256;
+
+/// Where tensors may begin: entries of the table that every launch is given.
+pub const MAX_TENSORS: usize = 32;
+
+/// The memory in which each tensor of a kernel lies.
+pub fn memories(kernel: &Kernel, memory: &Memory) -> Vec<usize> {
+    kernel.tensors.iter().map(|tensor| memory.places[&tensor.buffer].memory).collect()
+}
+
+/// Where in its memory each tensor of a kernel begins, in floats.
+pub fn offsets(kernel: &Kernel, memory: &Memory) -> Vec<usize> {
+    kernel.tensors.iter().map(|tensor| memory.places[&tensor.buffer].offset).collect()
+}
+
+/// The kinds of scalars there are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Kind {
+    Float,
+    /// Coordinates and offsets: 32 bits, not negative.
+    Index,
+    /// Positions that may lie outside: 32 bits, signed.
+    Position,
+}
+
+/// How a language spells what kernels need; everything else is common to both: numbers, operators, blocks, `if`.
+trait Dialect {
+    /// A name for a value that does not change.
+    fn fixed(&self, kind: Kind, name: &str, value: &str) -> String;
+
+    /// A float that does.
+    fn variable(&self, name: &str, value: &str) -> String;
+
+    /// An array of floats, zero at first.
+    fn array(&self, name: &str, length: usize) -> String;
+
+    /// The head of a loop over an index.
+    fn each(&self, name: &str, from: &str, to: &str, step: &str) -> String;
+
+    fn convert(&self, kind: Kind, value: &str) -> String;
+
+    fn choose(&self, condition: &str, yes: &str, no: &str) -> String;
+
+    fn sqrt(&self, value: &str) -> String;
+
+    /// An element of a tensor of the kernel.
+    fn element(&self, tensor: usize, index: &str) -> String;
+
+    fn barrier(&self) -> &'static str;
+}
+
+/// Text under construction.
+struct Writer<'a> {
+    dialect: &'a dyn Dialect,
+    kernel: &'a Kernel,
+    text: String,
+    depth: usize,
+}
+
+impl Writer<'_> {
+    fn line(&mut self, line: &str) {
+        self.text.push_str(&"  ".repeat(self.depth + 1));
+        self.text.push_str(line);
+        self.text.push('\n');
+    }
+
+    fn open(&mut self, head: &str) {
+        self.line(&format!("{head} {{"));
+        self.depth += 1;
+    }
+
+    fn close(&mut self) {
+        self.depth -= 1;
+        self.line("}");
+    }
+
+    fn index(&mut self, name: &str, value: &str) {
+        let line = self.dialect.fixed(Kind::Index, name, value);
+        self.line(&line);
+    }
+
+    /// Names the coordinates of some axes, of which `flat` counts the points, last axis fastest.
+    fn coordinates(&mut self, axes: std::ops::Range<usize>, flat: &str) {
+        let lengths = self.kernel.lengths.clone();
+        let mut below: usize = lengths[axes.clone()].iter().product();
+        let first = axes.start;
+        for axis in axes {
+            below /= lengths[axis].max(1);
+            let over = if below == 1 { flat.to_string() } else { format!("{flat} / {below}u") };
+            let value = if axis == first { over } else { format!("({over}) % {}u", lengths[axis]) };
+            self.index(&format!("i{axis}"), &value);
+        }
+    }
+}
+
+/// The body of a kernel's entry: `group` and `thread` are in scope, and `shared` arrays as [`shared`] says.
+fn body(kernel: &Kernel, dialect: &dyn Dialect) -> String {
+    let mut writer = Writer { dialect, kernel, text: String::new(), depth: 0 };
+    writer.schedule();
+    writer.text
+}
+
+/// The arrays that threads of a group share, with their lengths.
+fn shared(kernel: &Kernel) -> Vec<(&'static str, usize)> {
+    use super::kernel::{Schedule, TILE_DEPTH};
+    match kernel.schedule {
+        Schedule::Flat => vec![],
+        Schedule::Lanes { width, lanes } => vec![("part", width * lanes)],
+        Schedule::Tiled { tile, .. } => vec![("side_a", tile * TILE_DEPTH), ("side_b", tile * TILE_DEPTH)],
+    }
+}
+
+/// Whether the kernel calls one of the functions that are longer than a line.
+fn calls_functions(kernel: &Kernel) -> bool {
+    use super::kernel::Expr;
+    use crate::graph::Op;
+    let calls = |expr: &Expr| matches!(expr, Expr::Op(Op::Exp | Op::Log | Op::Sin | Op::Tanh, _));
+    kernel.inner.iter().chain(&kernel.outer).any(calls)
+}
