@@ -86,8 +86,8 @@ fn the_descriptor_is_read_without_loading() {
     let of = |i: usize, key: &str| json["parameters"][i][key].to_string();
     assert_eq!([of(0, "type"), of(0, "default")], ["\"text\"", "\"none\""]);
     assert_eq!([of(1, "type"), of(1, "default"), of(1, "max")], ["\"int\"", "2", "1000.0"]);
-    assert_eq!([of(2, "type"), of(2, "default"), of(2, "min")], ["\"float\"", "0.25", "0.001"]);
-    assert_eq!([of(3, "type"), of(3, "default")], ["\"bool\"", "true"]);
+    assert_eq!([of(3, "type"), of(3, "default"), of(3, "min")], ["\"float\"", "0.25", "0.001"]);
+    assert_eq!([of(4, "type"), of(4, "default")], ["\"bool\"", "true"]);
     assert_eq!(info.feature(), "mamlx.env/1");
 }
 
