@@ -1,5 +1,6 @@
 //! Every promise has its module; one binary keeps the build short.
 
+mod bench;
 mod data;
 mod device;
 mod durability;

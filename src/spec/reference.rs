@@ -7,7 +7,7 @@ use std::fmt::Write;
 const HEAD: &str = "# What a spec may say
 
 Every key of an experiment's YAML file, as `mamlx schema --markdown` prints it; a test keeps this page so. `mamlx schema` \
-prints the same for editors. A key without a default must be written. Any key can be changed from the command line: \
+prints the same for editors. Any key can be changed from the command line: \
 `--set inner.rate=0.1`.
 ";
 
@@ -35,7 +35,11 @@ fn block(page: &mut String, path: &str, heading: &str, schema: &Value) {
     for (key, value) in properties {
         let child = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
         let blocks = blocks(value);
-        let shown = if blocks.is_empty() { kinds(value) } else { format!("{}see below", kinds(value)) };
+        let shown = match kinds(value) {
+            words if blocks.is_empty() => words,
+            words if words.is_empty() => "see below".into(),
+            words => format!("{words}; see below"),
+        };
         let (meaning, default) = meaning(value);
         let _ = writeln!(page, "| `{key}` | {} | {} | {} |", cell(&shown), cell(&default), cell(&meaning));
         below.extend(blocks.into_iter().map(|(kind, schema)| (child.clone(), kind, schema)));
@@ -104,17 +108,20 @@ fn kinds(schema: &Value) -> String {
         _ => "",
     };
     let named = match &schema["type"] {
-        Value::String(kind) if kind == "array" => format!("list of {}", kinds(&schema["items"])),
+        Value::String(kind) if kind == "array" => match kinds(&schema["items"]) {
+            items if items.is_empty() => "list".into(),
+            items => format!("list of {items}"),
+        },
         Value::String(kind) => name(kind).to_string(),
         // Where text is expected, an unquoted number or truth value is text.
         Value::Array(kinds) if kinds.iter().any(|kind| kind == "string") => {
             let null = if kinds.iter().any(|kind| kind == "null") { " or `null`" } else { "" };
             format!("text{null}")
         }
+        // `null` stands for what happens without the key.
         Value::Array(kinds) => {
-            let names = kinds.iter().filter_map(Value::as_str).map(name).filter(|name| !name.is_empty());
-            let names: Vec<&str> = names.collect();
-            if names == ["`null`"] { String::new() } else { names.join(" or ") }
+            let names = kinds.iter().filter_map(Value::as_str).map(name);
+            names.filter(|name| !name.is_empty() && *name != "`null`").collect::<Vec<_>>().join(" or ")
         }
         _ => String::new(),
     };

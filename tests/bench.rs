@@ -1,0 +1,68 @@
+//! The promise: `mamlx bench` times what it says, in the format of the peers' scripts, and refuses what it does not know.
+
+use crate::run::mamlx;
+use mamlx::bench::Workload;
+use serde_json::Value;
+use std::process::Output;
+
+fn bench(arguments: &[&str]) -> Output {
+    mamlx(&[&["bench"], arguments].concat()).output().unwrap()
+}
+
+/// Counted by hand with the peers' script `flops.py`, GFLOP a step.
+#[test]
+fn operations_are_those_counted_by_hand() {
+    for (name, gigaflops) in [
+        ("sine1", 0.00996),
+        ("sine5", 0.0398),
+        ("omni5", 9.985),
+        ("omni20", 79.77),
+        ("mini", 88.68),
+        ("rl-grad", 22.27),
+        ("rl-fvp", 29.06),
+    ] {
+        let found = Workload::named(name).unwrap().flops().unwrap() / 1e9;
+        assert!((found / gigaflops - 1.0).abs() < 1e-3, "{name}: {found} instead of {gigaflops}");
+    }
+    assert!(Workload::named("rl-cg10").unwrap().flops().is_none());
+}
+
+#[test]
+fn a_workload_is_one_line_with_the_peers_keys() {
+    let done = bench(&["sine1-near", "--json", "--repetitions", "1", "--threads", "1"]);
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let line: Value = serde_json::from_slice(&done.stdout).unwrap();
+    for key in
+        ["framework", "workload", "variant", "threads", "ms_per_meta_step", "ms_min", "ms_max", "compile_s"]
+    {
+        assert!(!line[key].is_null(), "{key} in {line}");
+    }
+    assert_eq!(line["workload"], "sine1-near");
+    for key in ["ms_per_meta_step", "gflops", "sgemm_gflops"] {
+        assert!(line[key].as_f64().unwrap() > 0.0, "{key} in {line}");
+    }
+}
+
+#[test]
+fn kernels_are_shown_with_their_share() {
+    let done = bench(&["sine1-near", "--kernels", "2"]);
+    let text = String::from_utf8(done.stdout).unwrap();
+    assert_eq!(text.lines().count(), 3, "{text}");
+    assert!(text.lines().skip(1).all(|line| line.contains(" ms ") && line.contains(" %  ")), "{text}");
+}
+
+#[test]
+fn what_is_not_there_is_refused() {
+    for (arguments, expected) in [
+        (&["sine2"][..], "did you mean `sine1`?"),
+        (&["--save", "/tmp/x", "sine1", "sine5"], "--save goes with one workload"),
+        (&["sine1", "--data", "/nowhere/x.safetensors", "--json"], "/nowhere/x.safetensors"),
+    ] {
+        let done = bench(arguments);
+        let text = String::from_utf8(done.stderr).unwrap();
+        assert!(text.contains(expected), "{arguments:?}: {text}");
+        assert!([2, 3].contains(&done.status.code().unwrap()), "{arguments:?}: {:?}", done.status);
+    }
+    let list = String::from_utf8(bench(&["--list"]).stdout).unwrap();
+    assert!(["sine1", "mini", "rl-cg10"].iter().all(|name| list.contains(name)), "{list}");
+}
