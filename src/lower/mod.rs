@@ -8,13 +8,17 @@
 //!
 //! luminal's own compilers and executor are never used: they are slow and miscompile legal graphs.
 //!
-//! Read in this order: `draft`, `passes`, `verify`, `program`, then `cpu`, then `gpu`, `device` and `executable`.
+//! Read in this order: `draft`, `passes`, `verify`, `doors`, `inline`, `arena` (what devices share), `program`, then
+//! `cpu`; then `gpu`, `device` and `executable`.
 
+mod arena;
 pub mod cpu;
 pub mod device;
+mod doors;
 pub mod draft;
 pub mod executable;
 pub mod gpu;
+mod inline;
 pub mod passes;
 mod program;
 pub mod verify;

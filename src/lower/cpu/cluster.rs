@@ -1,10 +1,11 @@
 //! Fused expressions: what one map kernel computes, before registers and strides are chosen.
 
-use super::layout::{Layout, is_view};
+use super::layout::Layout;
 use super::map::Meet;
 use super::view::View;
 use crate::graph::{Op, Shape};
 use crate::lower::draft::Draft;
+use crate::lower::inline::is_view;
 use std::collections::HashMap;
 
 /// A node of a cluster's expression graph; equal nodes are stored once.

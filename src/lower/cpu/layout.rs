@@ -5,10 +5,11 @@
 //! are views. Everything else is inline: part of the expression of the kernel that reads it.
 
 use super::patches::Patches;
-use super::schedule::Doors;
 use super::view::View;
 use crate::graph::{Op, Shape};
+use crate::lower::doors::Doors;
 use crate::lower::draft::{Draft, elementwise};
+use crate::lower::inline::{expensive, is_view, merge, splats};
 
 /// An inline tensor with several readers is computed in each of them if it takes at most so many operations …
 const CHEAP_OPERATIONS: usize = 2;
@@ -130,10 +131,6 @@ impl Layout {
     }
 }
 
-pub fn is_view(op: &Op) -> bool {
-    matches!(op, Op::Reshape(_) | Op::Permute(_) | Op::Expand(_) | Op::Slice { .. })
-}
-
 /// Whether an inline tensor can be read through the view: every strided tensor below it has the view, and no
 /// element is computed twice.
 fn reads_through(op: &Op, from: Shape, to: Shape) -> bool {
@@ -162,22 +159,6 @@ fn splits(from: Shape, to: Shape) -> bool {
 fn streams(draft: &Draft, leaves: &[usize], size: usize) -> bool {
     let read: usize = leaves.iter().map(|leaf| draft.steps[*leaf].shape.size()).sum();
     size >= STREAM_FLOATS && read as f64 <= STREAM_READS * size as f64
-}
-
-fn expensive(op: &Op) -> bool {
-    matches!(op, Op::Recip | Op::Sqrt | Op::Exp | Op::Log | Op::Sin | Op::Tanh | Op::Div)
-}
-
-fn splats(draft: &Draft) -> Vec<Option<f64>> {
-    let mut splats: Vec<Option<f64>> = Vec::with_capacity(draft.steps.len());
-    for step in &draft.steps {
-        splats.push(match step.op {
-            Op::Constant(_) => step.op.as_constant(),
-            op if is_view(&op) => splats[step.inputs[0]],
-            _ => None,
-        });
-    }
-    splats
 }
 
 fn demands(draft: &Draft, doors: &Doors, layout: &Layout) -> Vec<Demand> {
@@ -211,12 +192,4 @@ fn demands(draft: &Draft, doors: &Doors, layout: &Layout) -> Vec<Demand> {
         }
     }
     demands
-}
-
-fn merge(into: &mut Vec<usize>, from: &[usize]) {
-    for x in from {
-        if !into.contains(x) {
-            into.push(*x);
-        }
-    }
 }

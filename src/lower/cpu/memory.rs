@@ -2,7 +2,8 @@
 
 use super::kernel::{Access, Address, Kernel};
 use super::layout::Layout;
-use super::schedule::Doors;
+use crate::lower::arena::{Arena, Life};
+use crate::lower::doors::Doors;
 use crate::lower::draft::Draft;
 use std::collections::HashMap;
 
@@ -18,13 +19,6 @@ pub struct Planned {
     pub stages: [Vec<Kernel>; 2],
     pub scratch_floats: usize,
     pub kept_floats: usize,
-}
-
-/// The kernels between which a buffer must stay as it is.
-#[derive(Clone, Copy, Debug)]
-struct Life {
-    first: usize,
-    last: usize,
 }
 
 pub fn plan(draft: &Draft, layout: &Layout, doors: &Doors, mut stages: [Vec<Kernel>; 2]) -> Planned {
@@ -47,7 +41,7 @@ pub fn plan(draft: &Draft, layout: &Layout, doors: &Doors, mut stages: [Vec<Kern
         lives.into_iter().filter(|(buffer, _)| !places.contains_key(buffer)).collect();
     order.sort_unstable_by_key(|(buffer, life)| (life.first, *buffer));
     let registers = stages.iter().flatten().map(Kernel::register_floats).max().unwrap_or(0);
-    let mut arena = Arena { top: registers, taken: Vec::new(), floor: registers };
+    let mut arena = Arena::new(registers);
     let mut kept = 0;
     for (buffer, life) in order {
         let floats = size(buffer).next_multiple_of(LINE);
@@ -80,36 +74,10 @@ fn outside(draft: &Draft, layout: &Layout, doors: &Doors) -> HashMap<usize, Addr
         places.insert(*step, Address { base: PORTS + *port as u32, offset: *offset });
     }
     let outputs = PORTS + doors.input_ports as u32;
-    let direct = doors.direct(draft, layout);
+    let direct = doors.direct(draft, &layout.places, &layout.made);
     for (number, (_, (port, offset))) in doors.results.iter().enumerate() {
         let at = Address { base: outputs + *port as u32, offset: *offset };
         places.insert(direct[number].unwrap_or(draft.steps.len() + number), at);
     }
     places
-}
-
-/// First fit over what is alive.
-struct Arena {
-    top: usize,
-    floor: usize,
-    /// Offset, floats and last reader of each buffer that may still be alive, by offset.
-    taken: Vec<(usize, usize, usize)>,
-}
-
-impl Arena {
-    fn take(&mut self, floats: usize, life: Life) -> usize {
-        self.taken.retain(|(_, _, last)| *last >= life.first);
-        let mut at = self.floor;
-        let mut place = self.taken.len();
-        for (i, (offset, length, _)) in self.taken.iter().enumerate() {
-            if at + floats <= *offset {
-                place = i;
-                break;
-            }
-            at = offset + length;
-        }
-        self.taken.insert(place, (at, floats, life.last));
-        self.top = self.top.max(at + floats);
-        at
-    }
 }

@@ -32,6 +32,7 @@ pub mod yardstick;
 pub use isa::Isa;
 pub(super) use kernel::{Bases, Kernel};
 
+use super::doors::Doors;
 use super::draft::Draft;
 use super::program::{PortInfo, Program};
 use super::view;
@@ -43,7 +44,7 @@ pub(super) fn program(plan: &Plan, isa: Isa) -> Program {
     let parts = |port: &'_ crate::graph::Port| port.parts.iter().map(|p: &Part| p.node).collect::<Vec<_>>();
     let ids: Vec<_> = ports().flat_map(parts).collect();
     let draft = Draft::read(&plan.graph, &ids);
-    let doors = schedule::Doors::of(plan, &draft);
+    let doors = Doors::of(plan, &draft);
     let layout = layout::Layout::of(&draft, &doors);
     let stages = schedule::kernels(&draft, &layout, &doors);
     let planned = memory::plan(&draft, &layout, &doors, stages);

@@ -1,7 +1,7 @@
 //! Which patches need not exist: those that only matrix products read, and those that only a fold reads.
 
-use super::schedule::Doors;
 use crate::graph::Op;
+use crate::lower::doors::Doors;
 use crate::lower::draft::Draft;
 
 /// What the steps that are part of a convolution kernel are to it.

@@ -11,7 +11,8 @@ use super::rows::Rows;
 use super::select::select;
 use super::view::View;
 use super::windows::Windows;
-use crate::graph::{Op, Plan, Shape, Window};
+use crate::graph::{Op, Shape, Window};
+use crate::lower::doors::Doors;
 use crate::lower::draft::{Draft, Step};
 use std::collections::HashMap;
 
@@ -19,59 +20,6 @@ use std::collections::HashMap;
 const LOOK_BACK: usize = 12;
 const MAX_TENSORS: usize = 20;
 const MAX_EXPRESSIONS: usize = 64;
-
-/// Where a program meets the outside.
-pub struct Doors {
-    /// Input steps: port and offset in it.
-    pub inputs: HashMap<usize, (usize, usize)>,
-    pub input_ports: usize,
-    /// Result parts in port order: the step, and its port and offset in it.
-    pub results: Vec<(usize, (usize, usize))>,
-    /// Steps of the second stage.
-    pub late: Vec<bool>,
-}
-
-impl Doors {
-    pub fn of(plan: &Plan, draft: &Draft) -> Doors {
-        let mut roots = draft.roots.iter().copied();
-        let mut read = |ports: &[crate::graph::Port]| {
-            let mut parts = Vec::new();
-            for (number, port) in ports.iter().enumerate() {
-                let mut offset = 0;
-                for part in &port.parts {
-                    let step = roots.next().expect("one root for every part of every port");
-                    parts.push((step, (number, offset)));
-                    offset += part.shape.size();
-                }
-            }
-            parts
-        };
-        let (inputs, results) = (read(&plan.inputs), read(&plan.outputs));
-        let inputs: HashMap<usize, (usize, usize)> = inputs.into_iter().collect();
-        let split = plan.inputs.iter().any(|port| port.late);
-        let mut late: Vec<bool> = Vec::with_capacity(draft.steps.len());
-        for (at, step) in draft.steps.iter().enumerate() {
-            let own = inputs.get(&at).is_some_and(|(port, _)| plan.inputs[*port].late);
-            late.push(!split || own || step.inputs.iter().any(|i| late[*i]));
-        }
-        Doors { inputs, input_ports: plan.inputs.len(), results, late }
-    }
-
-    /// For each result the step whose kernel writes it where it belongs: the first mention of a tensor that a kernel
-    /// of the second stage makes, also under another shape. The others are copied.
-    pub fn direct(&self, draft: &Draft, layout: &Layout) -> Vec<Option<usize>> {
-        let mut direct: Vec<Option<usize>> = Vec::with_capacity(self.results.len());
-        for (step, _) in &self.results {
-            let owner = layout.places[*step].filter(|(owner, view)| {
-                let all = draft.steps[*owner].shape.size() == view.shape.size();
-                all && view.contiguous() && layout.made[*owner] && self.late[*owner]
-            });
-            let owner = owner.map(|(owner, _)| owner).filter(|owner| !direct.contains(&Some(*owner)));
-            direct.push(owner);
-        }
-        direct
-    }
-}
 
 /// A kernel, or the cluster that becomes one.
 enum Item {
@@ -101,7 +49,7 @@ pub fn kernels(draft: &Draft, layout: &Layout, doors: &Doors) -> [Vec<Kernel>; 2
             s.make(at);
         }
     }
-    for (number, direct) in doors.direct(draft, layout).into_iter().enumerate() {
+    for (number, direct) in doors.direct(draft, &layout.places, &layout.made).into_iter().enumerate() {
         if direct.is_some() {
             continue;
         }
@@ -110,7 +58,8 @@ pub fn kernels(draft: &Draft, layout: &Layout, doors: &Doors) -> [Vec<Kernel>; 2
         let (buffer, view) = (draft.steps.len() + number, View::whole(shape));
         s.result(Task { step: buffer, source: step, buffer, view, meet: Meet::Store }, &layout.leaves[step]);
     }
-    let results: Vec<usize> = doors.direct(draft, layout).into_iter().flatten().collect();
+    let results: Vec<usize> =
+        doors.direct(draft, &layout.places, &layout.made).into_iter().flatten().collect();
     let split = s.first;
     let mut items = drop_unread(s.items, draft.steps.len(), &results).into_iter();
     let build = |item: Item| match item {

@@ -1,10 +1,11 @@
 //! The scalar expression of a kernel, built from the steps of a draft down to what lies in memory.
 
 use super::kernel::{Access, Expr, Tensor};
-use super::layout::{Layout, is_view};
+use super::layout::Layout;
 use crate::graph::shape::MAX_RANK;
 use crate::graph::{Op, Shape};
 use crate::lower::draft::Draft;
+use crate::lower::inline::is_view;
 use crate::lower::view::View;
 use std::collections::HashMap;
 

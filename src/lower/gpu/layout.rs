@@ -6,9 +6,10 @@
 //! Everything else is part of the expression of the kernel that reads it.
 
 use super::body::Scope;
-use super::doors::Doors;
 use crate::graph::{Op, Shape, Window};
+use crate::lower::doors::Doors;
 use crate::lower::draft::{Draft, Step, elementwise};
+use crate::lower::inline::{expensive, is_view, merge, splats};
 use crate::lower::view::View;
 
 /// An inline tensor with several readers is computed in each of them if it takes at most so many cheap operations …
@@ -178,10 +179,6 @@ impl Layout {
     }
 }
 
-pub fn is_view(op: &Op) -> bool {
-    matches!(op, Op::Reshape(_) | Op::Permute(_) | Op::Expand(_) | Op::Slice { .. })
-}
-
 /// Whether an inline tensor can be read through the view: every strided tensor below it has the view, and no
 /// element is computed twice.
 fn reads_through(op: &Op, from: Shape, to: Shape) -> bool {
@@ -191,22 +188,6 @@ fn reads_through(op: &Op, from: Shape, to: Shape) -> bool {
         Op::Reshape(_) => long(from) == long(to),
         _ => false,
     }
-}
-
-fn expensive(op: &Op) -> bool {
-    matches!(op, Op::Recip | Op::Sqrt | Op::Exp | Op::Log | Op::Sin | Op::Tanh | Op::Div)
-}
-
-fn splats(draft: &Draft) -> Vec<Option<f64>> {
-    let mut splats: Vec<Option<f64>> = Vec::with_capacity(draft.steps.len());
-    for step in &draft.steps {
-        splats.push(match step.op {
-            Op::Constant(_) => step.op.as_constant(),
-            op if is_view(&op) => splats[step.inputs[0]],
-            _ => None,
-        });
-    }
-    splats
 }
 
 /// The steps that convolution kernels take in: absent ones, and what stands in for each product's left side and each
@@ -287,12 +268,4 @@ fn multiplies(draft: &Draft, product: usize, side: usize, unfold: usize) -> bool
         && shape.last() == windows.last()
         && images.is_multiple_of(batches.max(1))
         && step.shape.size() > 0
-}
-
-fn merge(into: &mut Vec<usize>, from: &[usize]) {
-    for x in from {
-        if !into.contains(x) {
-            into.push(*x);
-        }
-    }
 }

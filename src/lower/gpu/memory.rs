@@ -1,9 +1,10 @@
 //! A place for every buffer, decided before anything runs.
 
-use super::doors::Doors;
 use super::kernel::Kernel;
 use super::layout::Layout;
 use crate::graph::Plan;
+use crate::lower::arena::{Arena, Life};
+use crate::lower::doors::Doors;
 use crate::lower::draft::Draft;
 use std::collections::BTreeMap;
 
@@ -35,13 +36,6 @@ pub struct Memory {
     pub largest: Option<(String, usize)>,
 }
 
-/// The kernels between which a buffer must stay as it is.
-#[derive(Clone, Copy, Debug)]
-struct Life {
-    first: usize,
-    last: usize,
-}
-
 pub fn plan(plan: &Plan, draft: &Draft, layout: &Layout, doors: &Doors, stages: &[Vec<Kernel>; 2]) -> Memory {
     let size = |buffer: usize| match draft.steps.get(buffer) {
         Some(step) => step.shape.size(),
@@ -58,7 +52,7 @@ pub fn plan(plan: &Plan, draft: &Draft, layout: &Layout, doors: &Doors, stages: 
     for (step, (port, offset)) in &doors.inputs {
         memory.places.insert(*step, Place { memory: SCRATCH, offset: memory.inputs[*port] + offset });
     }
-    for (number, direct) in doors.direct(draft, layout).into_iter().enumerate() {
+    for (number, direct) in doors.direct(draft, &layout.places, &layout.made).into_iter().enumerate() {
         let (port, offset) = doors.results[number].1;
         let place = Place { memory: SCRATCH, offset: memory.outputs[port] + offset };
         memory.places.insert(direct.unwrap_or(draft.steps.len() + number), place);
@@ -75,7 +69,7 @@ pub fn plan(plan: &Plan, draft: &Draft, layout: &Layout, doors: &Doors, stages: 
     let mut order: Vec<(usize, Life)> =
         lives.into_iter().filter(|(buffer, _)| !memory.places.contains_key(buffer)).collect();
     order.sort_by_key(|(buffer, life)| (life.first, *buffer));
-    let mut arena = Arena { top, floor: top, taken: Vec::new() };
+    let mut arena = Arena::new(top);
     for (buffer, life) in order {
         let floats = size(buffer).next_multiple_of(LINE);
         if memory.largest.as_ref().is_none_or(|(_, most)| size(buffer) > *most) {
@@ -93,30 +87,4 @@ pub fn plan(plan: &Plan, draft: &Draft, layout: &Layout, doors: &Doors, stages: 
     }
     memory.scratch_floats = arena.top;
     memory
-}
-
-/// First fit over what is alive.
-struct Arena {
-    top: usize,
-    floor: usize,
-    /// Offset, floats and last reader of each buffer that may still be alive, by offset.
-    taken: Vec<(usize, usize, usize)>,
-}
-
-impl Arena {
-    fn take(&mut self, floats: usize, life: Life) -> usize {
-        self.taken.retain(|(_, _, last)| *last >= life.first);
-        let mut at = self.floor;
-        let mut place = self.taken.len();
-        for (i, (offset, length, _)) in self.taken.iter().enumerate() {
-            if at + floats <= *offset {
-                place = i;
-                break;
-            }
-            at = offset + length;
-        }
-        self.taken.insert(place, (at, floats, life.last));
-        self.top = self.top.max(at + floats);
-        at
-    }
 }

@@ -14,7 +14,6 @@ mod body;
 mod build;
 #[cfg(feature = "cuda")]
 pub(super) mod cuda;
-mod doors;
 pub mod driver;
 #[cfg(any(feature = "vulkan", feature = "metal"))]
 pub(super) mod graphics;
@@ -61,7 +60,7 @@ impl Module {
             .map(|part| part.node)
             .collect();
         let draft = Draft::read(&plan.graph, &ids);
-        let doors = doors::Doors::of(&plan, &draft);
+        let doors = crate::lower::doors::Doors::of(&plan, &draft);
         let layout = layout::Layout::of(&draft, &doors);
         let stages = schedule::kernels(&draft, &layout, &doors);
         let memory = memory::plan(&plan, &draft, &layout, &doors, &stages);

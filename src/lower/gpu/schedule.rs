@@ -2,13 +2,13 @@
 
 use super::body::Scope;
 use super::build::{Build, Task};
-use super::doors::Doors;
 use super::kernel::{Access, Expr, Kernel, Meet, Reduce, Row, Schedule, Slide};
 use super::layout::Layout;
 use super::product::Sides;
 use super::simplify;
 use crate::graph::window::{Image, Window};
 use crate::graph::{Op, Shape};
+use crate::lower::doors::Doors;
 use crate::lower::draft::Draft;
 use crate::lower::view::View;
 use std::collections::HashMap;
@@ -40,7 +40,7 @@ pub fn kernels(draft: &Draft, layout: &Layout, doors: &Doors) -> [Vec<Kernel>; 2
             }
         }
     }
-    let direct = doors.direct(draft, layout);
+    let direct = doors.direct(draft, &layout.places, &layout.made);
     for (number, _) in direct.iter().enumerate().filter(|(_, direct)| direct.is_none()) {
         let step = doors.results[number].0;
         let (shape, buffer) = (draft.steps[step].shape, draft.steps.len() + number);

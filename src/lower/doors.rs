@@ -1,13 +1,14 @@
 //! Where a program meets the outside: which steps its ports name, and which stage each step belongs to.
 
-use super::layout::Layout;
+use super::draft::Draft;
+use super::view::View;
 use crate::graph::{Plan, Port};
-use crate::lower::draft::Draft;
 use std::collections::HashMap;
 
 pub struct Doors {
     /// Input steps with their port and offset in it.
     pub inputs: HashMap<usize, (usize, usize)>,
+    pub input_ports: usize,
     /// Result parts in port order: the step, and its port and offset in it.
     pub results: Vec<(usize, (usize, usize))>,
     /// Steps of the second stage.
@@ -36,17 +37,24 @@ impl Doors {
             let own = inputs.get(&at).is_some_and(|(port, _)| plan.inputs[*port].late);
             late.push(!split || own || step.inputs.iter().any(|i| late[*i]));
         }
-        Doors { inputs, results, late }
+        Doors { inputs, input_ports: plan.inputs.len(), results, late }
     }
 
     /// For each result the step whose kernel writes it where it belongs: the first mention of a tensor that a kernel
     /// of the second stage makes, also under another shape. The others are copied.
-    pub fn direct(&self, draft: &Draft, layout: &Layout) -> Vec<Option<usize>> {
+    ///
+    /// `places` says whose buffer holds each step and where in it, `made` whether a kernel writes one for the step.
+    pub fn direct(
+        &self,
+        draft: &Draft,
+        places: &[Option<(usize, View)>],
+        made: &[bool],
+    ) -> Vec<Option<usize>> {
         let mut direct: Vec<Option<usize>> = Vec::with_capacity(self.results.len());
         for (step, _) in &self.results {
-            let owner = layout.places[*step].and_then(|(owner, view)| {
+            let owner = places[*step].and_then(|(owner, view)| {
                 let all = draft.steps[owner].shape.size() == view.shape.size() && view.contiguous();
-                (all && layout.made[owner] && self.late[owner]).then_some(owner)
+                (all && made[owner] && self.late[owner]).then_some(owner)
             });
             direct.push(owner.filter(|owner| !direct.contains(&Some(*owner))));
         }
