@@ -9,7 +9,7 @@
 
 #![allow(unsafe_op_in_unsafe_fn)]
 
-use super::lanes::{Apart, Lanes};
+use super::lanes::{Apart, Half, Lanes};
 
 /// A matrix in memory: the next row and the next column lie so many floats on.
 #[derive(Clone, Copy)]
@@ -179,17 +179,19 @@ unsafe fn panel_of<L: Lanes, const V: usize, const ROWS: usize>(
         let to = to.add(row * to_row);
         macro_rules! rows {
             ($($r:literal)*) => {
-                // Where masks cost nothing the blocks exist only once, with a mask.
-                if L::MASKS || tail < L::WIDTH {
-                    match rows {
-                        $($r => L::apart(Block::<V, $r, true> { k, a, b, b_row, to, to_row, tail, fresh }),)*
-                        _ => {}
-                    }
+                // Where masks cost nothing the blocks of whole registers exist only once, with a mask.
+                if L::HALVES && 2 * tail <= L::WIDTH {
+                    rows!(HALF: $($r)*)
+                } else if L::MASKS || tail < L::WIDTH {
+                    rows!(TAIL: $($r)*)
                 } else {
-                    match rows {
-                        $($r => L::apart(Block::<V, $r, false> { k, a, b, b_row, to, to_row, tail, fresh }),)*
-                        _ => {}
-                    }
+                    rows!(WHOLE: $($r)*)
+                }
+            };
+            ($edge:ident: $($r:literal)*) => {
+                match rows {
+                    $($r => L::apart(Block::<V, $r, $edge> { k, a, b, b_row, to, to_row, tail, fresh }),)*
+                    _ => {}
                 }
             };
         }
@@ -203,8 +205,15 @@ unsafe fn panel_of<L: Lanes, const V: usize, const ROWS: usize>(
     }
 }
 
-/// R rows by V registers of the result. With `TAIL` the last register has only `tail` floats.
-struct Block<const V: usize, const R: usize, const TAIL: bool> {
+/// What the last register of a block's rows is: whole,
+const WHOLE: u8 = 0;
+/// a whole one with only `tail` floats in it,
+const TAIL: u8 = 1;
+/// or half a register with only `tail` floats.
+const HALF: u8 = 2;
+
+/// R rows by V registers of the result.
+struct Block<const V: usize, const R: usize, const EDGE: u8> {
     k: usize,
     a: Matrix,
     b: *const f32,
@@ -215,31 +224,42 @@ struct Block<const V: usize, const R: usize, const TAIL: bool> {
     fresh: bool,
 }
 
-impl<const V: usize, const R: usize, const TAIL: bool> Apart for Block<V, R, TAIL> {
+impl<const V: usize, const R: usize, const EDGE: u8> Apart for Block<V, R, EDGE> {
     #[inline(always)]
     unsafe fn run<L: Lanes>(self) {
         let Block { k, a, b, b_row, to, to_row, tail, fresh } = self;
-        let last = |v: usize| TAIL && v + 1 == V;
+        let last = |v: usize| EDGE == TAIL && v + 1 == V;
+        let whole = if EDGE == HALF { V - 1 } else { V };
         let mut sums = [[L::splat(0.0); V]; R];
+        let mut halves = [L::Half::zeros(); R];
         let (mut left, mut right) = (a.start, b);
         for _ in 0..k {
             let mut row = [L::splat(0.0); V];
-            for (v, x) in row.iter_mut().enumerate() {
+            for (v, x) in row.iter_mut().enumerate().take(whole) {
                 let from = right.add(v * L::WIDTH);
                 *x = if last(v) { L::load_first(from, tail) } else { L::load(from) };
             }
+            let half = match EDGE {
+                HALF => L::Half::half_load(right.add(whole * L::WIDTH), tail),
+                _ => L::Half::zeros(),
+            };
             for (r, sums) in sums.iter_mut().enumerate() {
-                let x = L::splat(*left.add(r * a.row));
-                for (sum, y) in sums.iter_mut().zip(row) {
+                let from = left.add(r * a.row);
+                let x = if EDGE == HALF && V > 1 { L::splat_from(from) } else { L::splat(*from) };
+                for (sum, y) in sums.iter_mut().zip(row).take(whole) {
                     *sum = x.mul_add(y, *sum);
+                }
+                if EDGE == HALF {
+                    halves[r] = x.lower().half_mul_add(half, halves[r]);
                 }
             }
             left = left.add(a.column);
             right = right.add(b_row);
         }
         for (r, sums) in sums.iter().enumerate() {
-            for (v, sum) in sums.iter().enumerate() {
-                let to = to.add(r * to_row + v * L::WIDTH);
+            let to = to.add(r * to_row);
+            for (v, sum) in sums.iter().enumerate().take(whole) {
+                let to = to.add(v * L::WIDTH);
                 if last(v) {
                     let sum = if fresh { *sum } else { sum.add(L::load_first(to, tail)) };
                     sum.store_first(to, tail);
@@ -247,6 +267,11 @@ impl<const V: usize, const R: usize, const TAIL: bool> Apart for Block<V, R, TAI
                     let sum = if fresh { *sum } else { sum.add(L::load(to)) };
                     sum.store(to);
                 }
+            }
+            if EDGE == HALF {
+                let to = to.add(whole * L::WIDTH);
+                let sum = if fresh { halves[r] } else { halves[r].half_add(L::Half::half_load(to, tail)) };
+                sum.half_store(to, tail);
             }
         }
     }

@@ -19,12 +19,21 @@ pub trait Lanes: Copy {
     const WIDTH: usize;
     /// Whether loading and storing a part of a register costs no more than the whole.
     const MASKS: bool;
+    /// Whether arithmetic on half a register takes half the time.
+    const HALVES: bool;
     type Mask: Copy;
+    /// Half a register, or a whole one where halves gain nothing.
+    type Half: Half;
 
     /// Runs the work in a function that has the instruction set switched on.
     unsafe fn apart<W: Apart>(work: W);
 
     unsafe fn splat(x: f32) -> Self;
+    /// One float in every lane.
+    #[inline(always)]
+    unsafe fn splat_from(from: *const f32) -> Self {
+        Self::splat(*from)
+    }
     unsafe fn load(from: *const f32) -> Self;
     unsafe fn store(self, to: *mut f32);
     /// The first `n` floats, zeros after them; `n` is at most the width.
@@ -58,6 +67,8 @@ pub trait Lanes: Copy {
 
     /// The sum of all lanes, in one fixed order.
     unsafe fn total(self) -> f32;
+    /// The first lanes.
+    unsafe fn lower(self) -> Self::Half;
 
     /// Writes a square of 8 by 8 floats with rows and columns exchanged; rows lie `from_row` and `to_row` floats apart.
     #[inline(always)]
@@ -77,6 +88,39 @@ pub trait Lanes: Copy {
     #[inline(always)]
     unsafe fn abs(self) -> Self {
         self.and(Self::bits(0x7fff_ffff))
+    }
+}
+
+/// What the edge of a matrix product takes of half a register.
+pub trait Half: Copy {
+    unsafe fn zeros() -> Self;
+    unsafe fn half_load(from: *const f32, n: usize) -> Self;
+    unsafe fn half_store(self, to: *mut f32, n: usize);
+    unsafe fn half_add(self, b: Self) -> Self;
+    /// self · b + c, rounded as [`Lanes::mul_add`].
+    unsafe fn half_mul_add(self, b: Self, c: Self) -> Self;
+}
+
+impl<L: Lanes> Half for L {
+    #[inline(always)]
+    unsafe fn zeros() -> Self {
+        L::splat(0.0)
+    }
+    #[inline(always)]
+    unsafe fn half_load(from: *const f32, n: usize) -> Self {
+        L::load_first(from, n)
+    }
+    #[inline(always)]
+    unsafe fn half_store(self, to: *mut f32, n: usize) {
+        self.store_first(to, n);
+    }
+    #[inline(always)]
+    unsafe fn half_add(self, b: Self) -> Self {
+        self.add(b)
+    }
+    #[inline(always)]
+    unsafe fn half_mul_add(self, b: Self, c: Self) -> Self {
+        self.mul_add(b, c)
     }
 }
 
@@ -118,7 +162,9 @@ fn fused(a: f32, b: f32, c: f32) -> f32 {
 impl Lanes for Portable {
     const WIDTH: usize = 8;
     const MASKS: bool = false;
+    const HALVES: bool = false;
     type Mask = [bool; 8];
+    type Half = Self;
 
     #[inline(never)]
     unsafe fn apart<W: Apart>(work: W) {
@@ -232,6 +278,11 @@ impl Lanes for Portable {
         let x = self.0;
         ((x[0] + x[4]) + (x[2] + x[6])) + ((x[1] + x[5]) + (x[3] + x[7]))
     }
+
+    #[inline(always)]
+    unsafe fn lower(self) -> Self {
+        self
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -282,7 +333,9 @@ mod x86 {
     impl Lanes for Avx2 {
         const WIDTH: usize = 8;
         const MASKS: bool = true;
+        const HALVES: bool = false;
         type Mask = __m256;
+        type Half = Self;
 
         #[inline(always)]
         unsafe fn apart<W: Apart>(work: W) {
@@ -389,6 +442,10 @@ mod x86 {
             _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps::<1>(two, two)))
         }
         #[inline(always)]
+        unsafe fn lower(self) -> Self {
+            self
+        }
+        #[inline(always)]
         unsafe fn transpose_8(from: *const f32, from_row: usize, to: *mut f32, to_row: usize) {
             transpose_8(from, from_row, to, to_row);
         }
@@ -397,15 +454,60 @@ mod x86 {
     #[derive(Clone, Copy)]
     pub struct Avx512(__m512);
 
+    /// Eight floats with the masks of the wider set.
+    #[derive(Clone, Copy)]
+    pub struct HalfOf512(__m256);
+
+    impl super::Half for HalfOf512 {
+        #[inline(always)]
+        unsafe fn zeros() -> Self {
+            HalfOf512(_mm256_setzero_ps())
+        }
+        #[inline(always)]
+        unsafe fn half_load(from: *const f32, n: usize) -> Self {
+            HalfOf512(_mm256_maskz_loadu_ps(first_of_sixteen(n) as __mmask8, from))
+        }
+        #[inline(always)]
+        unsafe fn half_store(self, to: *mut f32, n: usize) {
+            _mm256_mask_storeu_ps(to, first_of_sixteen(n) as __mmask8, self.0);
+        }
+        #[inline(always)]
+        unsafe fn half_add(self, b: Self) -> Self {
+            HalfOf512(_mm256_add_ps(self.0, b.0))
+        }
+        #[inline(always)]
+        unsafe fn half_mul_add(self, b: Self, c: Self) -> Self {
+            HalfOf512(_mm256_fmadd_ps(self.0, b.0, c.0))
+        }
+    }
+
     #[inline(always)]
     fn first_of_sixteen(n: usize) -> __mmask16 {
         ((1u32 << n) - 1) as __mmask16
     }
 
+    /// The compiler would fill the lower half from memory and spend an instruction of the arithmetic units on the rest
+    /// where both are used.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    unsafe fn splat_from(from: *const f32) -> __m512 {
+        let all;
+        std::arch::asm!(
+            "vbroadcastss {all}, dword ptr [{from}]",
+            all = lateout(zmm_reg) all,
+            from = in(reg) from,
+            options(pure, readonly, nostack, preserves_flags),
+        );
+        all
+    }
+
     impl Lanes for Avx512 {
         const WIDTH: usize = 16;
         const MASKS: bool = true;
+        // Where 512 bits are computed as twice 256, and no slower than whole ones elsewhere.
+        const HALVES: bool = true;
         type Mask = __mmask16;
+        type Half = HalfOf512;
 
         #[inline(always)]
         unsafe fn apart<W: Apart>(work: W) {
@@ -420,6 +522,10 @@ mod x86 {
         #[inline(always)]
         unsafe fn splat(x: f32) -> Self {
             Avx512(_mm512_set1_ps(x))
+        }
+        #[inline(always)]
+        unsafe fn splat_from(from: *const f32) -> Self {
+            Avx512(splat_from(from))
         }
         #[inline(always)]
         unsafe fn load(from: *const f32) -> Self {
@@ -509,6 +615,10 @@ mod x86 {
         unsafe fn total(self) -> f32 {
             let high = _mm512_extractf32x8_ps::<1>(self.0);
             Avx2(_mm256_add_ps(_mm512_castps512_ps256(self.0), high)).total()
+        }
+        #[inline(always)]
+        unsafe fn lower(self) -> HalfOf512 {
+            HalfOf512(_mm512_castps512_ps256(self.0))
         }
         #[inline(always)]
         unsafe fn transpose_8(from: *const f32, from_row: usize, to: *mut f32, to_row: usize) {
