@@ -11,7 +11,7 @@ mod runs;
 #[cfg(feature = "gpu")]
 mod translated;
 
-use crate::lower::{bits, error, rounded, single, slices};
+use crate::lower::{bits, error, of_stage, rounded, single, slices};
 use mamlx::graph::Plan;
 use mamlx::graph::eval::evaluate;
 use mamlx::lower::Device;
@@ -90,9 +90,10 @@ fn run(device: &Device, plan: Plan, inputs: &[Vec<f32>]) -> Vec<Vec<f32>> {
         let early = program.inputs().iter().zip(inputs);
         let early: Vec<&[f32]> =
             early.map(|(port, data)| if port.late { &[][..] } else { &data[..] }).collect();
-        program.prepare(&mut scratch, &mut kept, &early).expect("the device works");
+        let mut into = of_stage(program.outputs(), true, &mut staged);
+        program.prepare(&mut scratch, &mut kept, &early, &mut into).expect("the device works");
         let mut scratch = program.scratch().expect("there is memory");
-        let mut into: Vec<&mut [f32]> = staged.iter_mut().map(|port| &mut port[..]).collect();
+        let mut into = of_stage(program.outputs(), false, &mut staged);
         program.apply(&mut scratch, &kept, &slices(inputs), &mut into).expect("the device works");
         assert_eq!(bits(&whole), bits(&staged), "stages of {}", program.name());
     }

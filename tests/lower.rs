@@ -14,7 +14,7 @@ mod streams;
 use mamlx::graph::Plan;
 use mamlx::graph::eval::evaluate;
 use mamlx::lower::cpu::Isa;
-use mamlx::lower::{Program, lower_for};
+use mamlx::lower::{PortInfo, Program, lower_for};
 
 /// The instruction sets that this machine can run.
 fn instruction_sets() -> impl Iterator<Item = Isa> {
@@ -55,14 +55,23 @@ fn run_in_stages(program: &Program, inputs: &[Vec<f32>]) -> Vec<Vec<f32>> {
         .zip(inputs)
         .map(|(port, data)| if port.late { &[][..] } else { &data[..] })
         .collect();
-    program.prepare(&mut scratch, &mut kept, &early);
-    let mut scratch = program.scratch();
     let mut outputs = room(program);
+    let mut into = of_stage(program.outputs(), true, &mut outputs);
+    program.prepare(&mut scratch, &mut kept, &early, &mut into);
+    let mut scratch = program.scratch();
     for _ in 0..2 {
-        let mut into: Vec<&mut [f32]> = outputs.iter_mut().map(|port| &mut port[..]).collect();
+        let mut into = of_stage(program.outputs(), false, &mut outputs);
         program.apply(&mut scratch, &kept, &slices(inputs), &mut into);
     }
     outputs
+}
+
+/// Room for the outputs of one stage, and nothing for the other's.
+pub fn of_stage<'a>(ports: &[PortInfo], early: bool, outputs: &'a mut [Vec<f32>]) -> Vec<&'a mut [f32]> {
+    let of = |(port, output): (&PortInfo, &'a mut Vec<f32>)| -> &'a mut [f32] {
+        if port.early == early { output } else { &mut [] }
+    };
+    ports.iter().zip(outputs).map(of).collect()
 }
 
 pub fn bits(outputs: &[Vec<f32>]) -> Vec<u32> {

@@ -70,13 +70,12 @@ impl PolicyWork {
         self.workers.each(&mut self.batch, |thread, _, _, work| {
             work.thetas.truncate(0);
             work.thetas.push(theta.clone());
-            let adapted = work.adapt(programs, thread, 0, theta, rate)?;
+            let adapted = work.adapt_and_keep(programs, thread, 0, theta, rate)?;
             work.thetas.push(adapted);
             if gradient {
                 work.remember_policy(programs, thread)?;
                 work.outer_gradient(programs, thread, rate, true)
             } else {
-                work.prepare_curvature(programs, thread, 1)?;
                 work.prepare_fisher(programs, thread)
             }
         })

@@ -21,12 +21,14 @@ pub struct Port {
     /// Inputs: given only at the second stage. What does not depend on a late port is computed once and kept
     /// (the Hessian-vector products of one conjugate-gradient solve share all but their vector).
     pub late: bool,
+    /// Outputs: given by the first stage already; nothing in them may depend on a late port.
+    pub early: bool,
 }
 
 impl Port {
     pub fn new(name: &str, parts: &[(String, Var)]) -> Port {
         let parts = parts.iter().map(|(name, v)| Part { name: name.clone(), shape: v.shape, node: v.id });
-        Port { name: name.to_string(), parts: parts.collect(), late: false }
+        Port { name: name.to_string(), parts: parts.collect(), late: false, early: false }
     }
 
     pub fn single(name: &str, var: Var) -> Port {
@@ -35,6 +37,11 @@ impl Port {
 
     pub fn late(mut self) -> Port {
         self.late = true;
+        self
+    }
+
+    pub fn early(mut self) -> Port {
+        self.early = true;
         self
     }
 
@@ -68,8 +75,12 @@ impl Plan {
         let mut text = format!("plan {}\n", self.name);
         let mut ports = |kind: &str, ports: &[Port]| {
             for port in ports {
-                let late = if port.late { " (late)" } else { "" };
-                let _ = writeln!(text, "{kind} {}{late}", port.name);
+                let stage = match (port.late, port.early) {
+                    (true, _) => " (late)",
+                    (_, true) => " (early)",
+                    _ => "",
+                };
+                let _ = writeln!(text, "{kind} {}{stage}", port.name);
                 for part in &port.parts {
                     let _ =
                         writeln!(text, "    {} = %{} : {:?}", part.name, dag.index(part.node), part.shape);

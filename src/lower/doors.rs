@@ -13,6 +13,8 @@ pub struct Doors {
     pub results: Vec<(usize, (usize, usize))>,
     /// Steps of the second stage.
     pub late: Vec<bool>,
+    /// Output ports of the first stage.
+    early: Vec<bool>,
 }
 
 impl Doors {
@@ -37,11 +39,21 @@ impl Doors {
             let own = inputs.get(&at).is_some_and(|(port, _)| plan.inputs[*port].late);
             late.push(!split || own || step.inputs.iter().any(|i| late[*i]));
         }
-        Doors { inputs, input_ports: plan.inputs.len(), results, late }
+        let early: Vec<bool> = plan.outputs.iter().map(|port| split && port.early).collect();
+        for (step, (port, _)) in &results {
+            assert!(!(early[*port] && late[*step]), "{}: an early output depends on a late input", plan.name);
+        }
+        Doors { inputs, input_ports: plan.inputs.len(), results, late, early }
+    }
+
+    /// Whether a result belongs to the second stage.
+    pub fn late_result(&self, number: usize) -> bool {
+        !self.early[self.results[number].1.0]
     }
 
     /// For each result the step whose kernel writes it where it belongs: the first mention of a tensor that a kernel
-    /// of the second stage makes, also under another shape. The others are copied.
+    /// of the second stage makes, also under another shape. The others are copied, those of the first stage too: the
+    /// second may read them.
     ///
     /// `places` says whose buffer holds each step and where in it, `made` whether a kernel writes one for the step.
     pub fn direct(
@@ -51,10 +63,10 @@ impl Doors {
         made: &[bool],
     ) -> Vec<Option<usize>> {
         let mut direct: Vec<Option<usize>> = Vec::with_capacity(self.results.len());
-        for (step, _) in &self.results {
+        for (number, (step, _)) in self.results.iter().enumerate() {
             let owner = places[*step].and_then(|(owner, view)| {
                 let all = draft.steps[owner].shape.size() == view.shape.size() && view.contiguous();
-                (all && made[owner] && self.late[owner]).then_some(owner)
+                (all && made[owner] && self.late[owner] && self.late_result(number)).then_some(owner)
             });
             direct.push(owner.filter(|owner| !direct.contains(&Some(*owner))));
         }

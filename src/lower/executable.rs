@@ -130,7 +130,7 @@ impl Executable {
         match (self, scratch) {
             (Executable::Cpu(program), Scratch::Cpu(scratch)) => program.run(scratch, inputs, outputs),
             (Executable::Gpu(on), Scratch::Gpu(scratch)) => {
-                on.check(inputs, Some(outputs));
+                program::check(&on.name, [&on.inputs, &on.outputs], inputs, outputs, 0..2);
                 on.loaded.run(0..2, scratch, None, inputs, outputs)?;
             }
             _ => panic!("this scratch was made by another program"),
@@ -151,26 +151,28 @@ impl Executable {
         }
     }
 
-    /// Stage 1: everything that depends on no late port. Late inputs are passed as empty slices.
-    ///
-    /// Errors and panics as [`run`](Executable::run).
-    pub fn prepare(&self, scratch: &mut Scratch, kept: &mut Kept, inputs: &[&[f32]]) -> Result<()> {
+    /// As [`Program::prepare`]. Errors and panics as [`run`](Executable::run).
+    pub fn prepare(
+        &self,
+        scratch: &mut Scratch,
+        kept: &mut Kept,
+        inputs: &[&[f32]],
+        outputs: &mut [&mut [f32]],
+    ) -> Result<()> {
         match (self, scratch, kept) {
             (Executable::Cpu(program), Scratch::Cpu(scratch), Kept::Cpu(kept)) => {
-                program.prepare(scratch, kept, inputs);
+                program.prepare(scratch, kept, inputs, outputs);
             }
             (Executable::Gpu(on), Scratch::Gpu(scratch), Kept::Gpu(kept)) => {
-                on.check(inputs, None);
-                on.loaded.run(0..1, scratch, Some(kept), inputs, &mut [])?;
+                program::check(&on.name, [&on.inputs, &on.outputs], inputs, outputs, 0..1);
+                on.loaded.run(0..1, scratch, Some(kept), inputs, outputs)?;
             }
             _ => panic!("this scratch or storage was made by another program"),
         }
         Ok(())
     }
 
-    /// Stage 2: the rest, given all inputs and what stage 1 kept.
-    ///
-    /// Errors and panics as [`run`](Executable::run).
+    /// As [`Program::apply`]. Errors and panics as [`run`](Executable::run).
     pub fn apply(
         &self,
         scratch: &mut Scratch,
@@ -183,26 +185,11 @@ impl Executable {
                 program.apply(scratch, kept, inputs, outputs);
             }
             (Executable::Gpu(on), Scratch::Gpu(scratch), Kept::Gpu(kept)) => {
-                on.check(inputs, Some(outputs));
+                program::check(&on.name, [&on.inputs, &on.outputs], inputs, outputs, 1..2);
                 on.loaded.run(1..2, scratch, Some(kept), inputs, outputs)?;
             }
             _ => panic!("this scratch or storage was made by another program"),
         }
         Ok(())
-    }
-}
-
-impl OnGpu {
-    fn check(&self, inputs: &[&[f32]], outputs: Option<&mut [&mut [f32]]>) {
-        assert_eq!(inputs.len(), self.inputs.len(), "input ports of {}", self.name);
-        for (port, data) in self.inputs.iter().zip(inputs) {
-            let absent = port.late && outputs.is_none();
-            assert!(absent || data.len() == port.size(), "{}: {} floats for {port:?}", self.name, data.len());
-        }
-        let Some(outputs) = outputs else { return };
-        assert_eq!(outputs.len(), self.outputs.len(), "output ports of {}", self.name);
-        for (port, data) in self.outputs.iter().zip(outputs) {
-            assert_eq!(data.len(), port.size(), "{}: floats for {port:?}", self.name);
-        }
     }
 }

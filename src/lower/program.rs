@@ -5,6 +5,7 @@ use crate::graph::{Port, Shape};
 use memmap2::MmapMut;
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::fmt::Write;
+use std::ops::Range;
 use std::ptr::NonNull;
 use std::time::{Duration, Instant};
 
@@ -18,6 +19,8 @@ pub struct PortInfo {
     pub parts: Vec<PartInfo>,
     /// Given only at the second stage.
     pub late: bool,
+    /// An output of the first stage.
+    pub early: bool,
 }
 
 impl PortInfo {
@@ -28,7 +31,7 @@ impl PortInfo {
 
     pub(super) fn of(port: &Port) -> PortInfo {
         let parts = port.parts.iter().map(|p| (p.name.clone(), p.shape)).collect();
-        PortInfo { name: port.name.clone(), parts, late: port.late }
+        PortInfo { name: port.name.clone(), parts, late: port.late, early: port.early }
     }
 }
 
@@ -79,28 +82,38 @@ impl Program {
     /// # Panics
     /// When a slice has not the size of its port, or the scratch is another program's.
     pub fn run(&self, scratch: &mut Scratch, inputs: &[&[f32]], outputs: &mut [&mut [f32]]) {
-        self.check(scratch, inputs, true);
+        check(&self.name, [&self.inputs, &self.outputs], inputs, outputs, 0..2);
+        self.own(scratch);
         let kept = scratch.kept.floats.pointer();
-        self.stage(0, scratch, kept, inputs, &mut []);
+        self.stage(0, scratch, kept, inputs, outputs);
         self.stage(1, scratch, kept, inputs, outputs);
     }
 
-    /// Stage 1: everything that depends on no late port. Late inputs are passed as empty slices.
+    /// Stage 1: everything that depends on no late port. Late inputs, and outputs that are not early, are passed as
+    /// empty slices.
     ///
     /// # Panics
     /// As [`run`](Program::run).
-    pub fn prepare(&self, scratch: &mut Scratch, kept: &mut Kept, inputs: &[&[f32]]) {
-        self.check(scratch, inputs, false);
+    pub fn prepare(
+        &self,
+        scratch: &mut Scratch,
+        kept: &mut Kept,
+        inputs: &[&[f32]],
+        outputs: &mut [&mut [f32]],
+    ) {
+        check(&self.name, [&self.inputs, &self.outputs], inputs, outputs, 0..1);
+        self.own(scratch);
         assert_eq!(kept.floats.len, self.kept_floats, "this storage was made by another program");
-        self.stage(0, scratch, kept.floats.pointer(), inputs, &mut []);
+        self.stage(0, scratch, kept.floats.pointer(), inputs, outputs);
     }
 
-    /// Stage 2: the rest, given all inputs and what stage 1 kept.
+    /// Stage 2: the rest, given all inputs and what stage 1 kept. Early outputs are passed as empty slices.
     ///
     /// # Panics
     /// As [`run`](Program::run).
     pub fn apply(&self, scratch: &mut Scratch, kept: &Kept, inputs: &[&[f32]], outputs: &mut [&mut [f32]]) {
-        self.check(scratch, inputs, true);
+        check(&self.name, [&self.inputs, &self.outputs], inputs, outputs, 1..2);
+        self.own(scratch);
         assert_eq!(kept.floats.len, self.kept_floats, "this storage was made by another program");
         self.stage(1, scratch, kept.floats.pointer(), inputs, outputs);
     }
@@ -131,13 +144,8 @@ impl Program {
         times
     }
 
-    fn check(&self, scratch: &Scratch, inputs: &[&[f32]], all: bool) {
+    fn own(&self, scratch: &Scratch) {
         assert_eq!(scratch.arena.len, self.scratch_floats, "this scratch was made by another program");
-        assert_eq!(inputs.len(), self.inputs.len(), "input ports of {}", self.name);
-        for (port, data) in self.inputs.iter().zip(inputs) {
-            let absent = port.late && !all;
-            assert!(absent || data.len() == port.size(), "{}: {} floats for {port:?}", self.name, data.len());
-        }
     }
 
     fn stage(
@@ -148,12 +156,6 @@ impl Program {
         inputs: &[&[f32]],
         outputs: &mut [&mut [f32]],
     ) {
-        if stage == 1 {
-            assert_eq!(outputs.len(), self.outputs.len(), "output ports of {}", self.name);
-            for (port, data) in self.outputs.iter().zip(&*outputs) {
-                assert_eq!(data.len(), port.size(), "{}: floats for {port:?}", self.name);
-            }
-        }
         scratch.bases.clear();
         scratch.bases.extend([scratch.arena.pointer(), kept]);
         // Inputs are only ever read; they sit in one table with the rest so that an address is two numbers.
@@ -162,8 +164,9 @@ impl Program {
         let bases = Bases(&scratch.bases);
         for kernel in &self.stages[stage] {
             // SAFETY: the lowering checked that every view of every kernel lies in its buffer, the sizes of the
-            // buffers were checked above, kernels of stage 0 address neither late inputs nor outputs and those
-            // of stage 1 never write what is kept, and `isa` was available when the program was made.
+            // buffers were checked by the callers, kernels of stage 0 address neither late inputs nor outputs that are
+            // not early, those of stage 1 no early outputs and never write what is kept, and `isa` was available when
+            // the program was made.
             unsafe { kernel.run(self.isa, &bases) };
         }
         scratch.bases.clear();
@@ -202,6 +205,28 @@ impl Program {
             }
         }
         text
+    }
+}
+
+/// Every slice has the size of its port, or is empty where the port belongs to another stage.
+pub(super) fn check(
+    name: &str,
+    [of_inputs, of_outputs]: [&[PortInfo]; 2],
+    inputs: &[&[f32]],
+    outputs: &[&mut [f32]],
+    stages: Range<usize>,
+) {
+    assert_eq!(inputs.len(), of_inputs.len(), "input ports of {name}");
+    assert_eq!(outputs.len(), of_outputs.len(), "output ports of {name}");
+    let fits = |port: &PortInfo, floats: usize, present: bool| {
+        let fits = floats == port.size() || (!present && floats == 0);
+        assert!(fits, "{name}: {floats} floats for {port:?}");
+    };
+    for (port, data) in of_inputs.iter().zip(inputs) {
+        fits(port, data.len(), !port.late || stages.contains(&1));
+    }
+    for (port, data) in of_outputs.iter().zip(outputs) {
+        fits(port, data.len(), stages.contains(&usize::from(!port.early)));
     }
 }
 

@@ -74,8 +74,8 @@ impl Policy {
         Plan::new("policy_gradient", tape, inputs, outputs)
     }
 
-    /// ∇²L v of a piece: `theta`, steps, late `vector` → `product`. Adjoint and tangent of the inner step alike,
-    /// because the Hessian is symmetric.
+    /// ∇²L v of a piece: `theta`, steps, late `vector` → `product`, early `gradient` ∇L. Adjoint and tangent of the inner
+    /// step alike, because the Hessian is symmetric.
     pub fn policy_curvature(&self, lead: &[usize], n: usize) -> Plan {
         let tape = Tape::new();
         let (inputs, outputs) = {
@@ -88,7 +88,8 @@ impl Policy {
             let mut inputs = vec![self.layout().port("theta", &theta)];
             inputs.extend(steps.ports());
             inputs.push(self.layout().port("vector", &vector).late());
-            (inputs, vec![self.layout().port("product", &product)])
+            let gradient = self.layout().port("gradient", &gradient).early();
+            (inputs, vec![self.layout().port("product", &product), gradient])
         };
         Plan::new("policy_curvature", tape, inputs, outputs)
     }

@@ -85,7 +85,7 @@ fn measure(name: &str, plan: impl Fn() -> Plan, peak: f64) {
     let mut into: Vec<&mut [f32]> = outputs.iter_mut().map(|port| &mut port[..]).collect();
     let given = slices(&inputs);
     let whole = median(|| program.run(&mut scratch, &given, &mut into));
-    program.prepare(&mut scratch, &mut kept, &given);
+    program.prepare(&mut scratch, &mut kept, &given, &mut into);
     let second = median(|| program.apply(&mut scratch, &kept, &given, &mut into));
     let kernels = program.describe().lines().count();
     println!(

@@ -164,9 +164,9 @@ fn streams(draft: &Draft, leaves: &[usize], size: usize) -> bool {
 fn demands(draft: &Draft, doors: &Doors, layout: &Layout) -> Vec<Demand> {
     let (splats, patches) = (&layout.splats, &layout.patches);
     let mut demands = vec![Demand::default(); draft.steps.len()];
-    for (root, _) in &doors.results {
+    for (number, (root, _)) in doors.results.iter().enumerate() {
         demands[*root].memory = true;
-        demands[*root].late = true;
+        demands[*root].late |= doors.late_result(number);
     }
     for (at, step) in draft.steps.iter().enumerate().rev() {
         let own = demands[at];

@@ -303,12 +303,10 @@ impl Loaded for Program {
             self.launch(stages.clone(), &scratch.arena, kept)
         }
         .map_err(fails)?;
-        if stages.contains(&1) {
-            for (start, output) in self.module.memory.outputs.iter().zip(outputs) {
-                let from = scratch.arena.slice(*start..*start + output.len());
-                if !output.is_empty() {
-                    cuda.stream.memcpy_dtoh(&from, *output).map_err(fails)?;
-                }
+        for (start, output) in self.module.memory.outputs.iter().zip(outputs) {
+            let from = scratch.arena.slice(*start..*start + output.len());
+            if !output.is_empty() {
+                cuda.stream.memcpy_dtoh(&from, *output).map_err(fails)?;
             }
         }
         cuda.stream.synchronize().map_err(fails)

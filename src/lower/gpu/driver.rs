@@ -27,7 +27,7 @@ pub trait Loaded: Send + Sync {
     fn kept(&self) -> Result<Memory>;
 
     /// Runs stages in one submission and waits for it: writes the inputs that they read (a late one may be empty in the
-    /// first stage), and fills the outputs if the second is among them. `kept` is the scratch's own if none is given.
+    /// first stage), and fills the outputs that are not empty slices. `kept` is the scratch's own if none is given.
     fn run(
         &self,
         stages: Range<usize>,

@@ -332,7 +332,7 @@ impl Loaded for Program {
                 pass.dispatch_workgroups(launch.groups[0], launch.groups[1], 1);
             }
         }
-        let back = scratch.back.as_ref().filter(|_| stages.contains(&1));
+        let back = scratch.back.as_ref().filter(|_| outputs.iter().any(|output| !output.is_empty()));
         let range = self.outputs();
         if let Some(back) = back {
             commands.copy_buffer_to_buffer(&scratch.arena, range.start, back, 0, range.end - range.start);

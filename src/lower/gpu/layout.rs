@@ -143,8 +143,9 @@ impl Layout {
 
     fn demands(&self, draft: &Draft, doors: &Doors) -> Vec<Demand> {
         let mut demands = vec![Demand::default(); draft.steps.len()];
-        for (root, _) in &doors.results {
-            demands[*root] = Demand { memory: true, readers: 1, late: true };
+        for (number, (root, _)) in doors.results.iter().enumerate() {
+            let late = demands[*root].late || doors.late_result(number);
+            demands[*root] = Demand { memory: true, readers: 1, late };
         }
         for (at, step) in draft.steps.iter().enumerate().rev() {
             let own = demands[at];

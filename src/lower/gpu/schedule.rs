@@ -30,6 +30,7 @@ struct Scheduler<'a> {
 /// their position in `doors.results`.
 pub fn kernels(draft: &Draft, layout: &Layout, doors: &Doors) -> [Vec<Kernel>; 2] {
     let mut s = Scheduler { draft, layout, items: Vec::new(), first: 0, ready: HashMap::new() };
+    let direct = doors.direct(draft, &layout.places, &layout.made);
     for late in [false, true] {
         if late {
             s.first = s.items.len();
@@ -39,16 +40,14 @@ pub fn kernels(draft: &Draft, layout: &Layout, doors: &Doors) -> [Vec<Kernel>; 2
                 s.make(at);
             }
         }
-    }
-    let direct = doors.direct(draft, &layout.places, &layout.made);
-    for (number, _) in direct.iter().enumerate().filter(|(_, direct)| direct.is_none()) {
-        let step = doors.results[number].0;
-        let (shape, buffer) = (draft.steps[step].shape, draft.steps.len() + number);
-        if shape.size() > 0 {
-            s.result(
-                Task { step: buffer, source: step, buffer, view: View::whole(shape) },
-                &layout.leaves[step],
-            );
+        let copied = |number: &usize| direct[*number].is_none() && doors.late_result(*number) == late;
+        for number in (0..direct.len()).filter(copied) {
+            let step = doors.results[number].0;
+            let (shape, buffer) = (draft.steps[step].shape, draft.steps.len() + number);
+            if shape.size() > 0 {
+                let task = Task { step: buffer, source: step, buffer, view: View::whole(shape) };
+                s.result(task, &layout.leaves[step]);
+            }
         }
     }
     let split = s.first;

@@ -192,7 +192,11 @@ impl Reinforcement {
                 work.collect(programs, thread, bench, phase, &theta, how)?;
                 if !last {
                     let began = Instant::now();
-                    let adapted = work.adapt(programs, thread, phase, &theta, spec.inner.rate as f32)?;
+                    let rate = spec.inner.rate as f32;
+                    let adapted = match manner.second_order {
+                        true => work.adapt_and_keep(programs, thread, phase, &theta, rate)?,
+                        false => work.adapt(programs, thread, phase, &theta, rate)?,
+                    };
                     finite(&adapted, || format!("the adapted parameters of task {number} {:?}", &task))?;
                     work.thetas.push(adapted);
                     bench.spent.inner += began.elapsed();

@@ -196,6 +196,33 @@ impl TaskWork {
         Ok(adapted)
     }
 
+    /// As [`adapt`](Self::adapt), and keeps what the products with this step's curvature share.
+    pub fn adapt_and_keep(
+        &mut self,
+        programs: &Programs,
+        thread: usize,
+        phase: usize,
+        theta: &[f32],
+        rate: f32,
+    ) -> Result<Vec<f32>> {
+        let program = &programs.policy_curvature;
+        let mut adapted = theta.to_vec();
+        self.piece_out.resize(theta.len(), 0.0);
+        if self.curvature.len() <= phase {
+            self.curvature.resize_with(phase + 1, Vec::new);
+        }
+        let kept = &mut self.curvature[phase];
+        resize(kept, self.steps[phase].pieces(), &program.program)?;
+        for (number, kept) in kept.iter_mut().enumerate() {
+            let piece = self.steps[phase].piece(number).inputs(theta);
+            let inputs = [&piece[..], &[&[]]].concat();
+            let outputs: &mut [&mut [f32]] = &mut [&mut [], &mut self.piece_out];
+            program.program.prepare(&mut program.scratch(thread), kept, &inputs, outputs)?;
+            add_scaled(&mut adapted, -rate, &self.piece_out);
+        }
+        Ok(adapted)
+    }
+
     /// Remembers the distribution that sampled the last batch.
     pub fn remember_policy(&mut self, programs: &Programs, thread: usize) -> Result<()> {
         let (theta, steps) = (&self.thetas[self.thetas.len() - 1], &self.steps[self.steps.len() - 1]);
@@ -211,7 +238,7 @@ impl TaskWork {
     }
 
     /// Gradient of the outer objective with respect to the initial parameters, into `out`: ∇S at θ_K pulled back
-    /// through the inner steps. Also prepares every curvature product of this iteration.
+    /// through the inner steps, which were taken by [`adapt_and_keep`](Self::adapt_and_keep).
     pub fn outer_gradient(
         &mut self,
         programs: &Programs,
@@ -235,25 +262,7 @@ impl TaskWork {
             self.kl += f64::from(kl[0]);
         }
         if through {
-            self.prepare_curvature(programs, thread, phases)?;
             self.pull_back(programs, thread, rate)?;
-        }
-        Ok(())
-    }
-
-    /// Computes once what the curvature products of the inner steps share.
-    pub fn prepare_curvature(&mut self, programs: &Programs, thread: usize, phases: usize) -> Result<()> {
-        let program = &programs.policy_curvature;
-        self.piece_out.resize(programs.layout.size(), 0.0);
-        self.curvature.resize_with(phases, Vec::new);
-        for phase in 0..phases {
-            let kept = &mut self.curvature[phase];
-            resize(kept, self.steps[phase].pieces(), &program.program)?;
-            for (number, kept) in kept.iter_mut().enumerate() {
-                let piece = self.steps[phase].piece(number).inputs(&self.thetas[phase]);
-                let inputs = [&piece[..], &[&[]]].concat();
-                program.program.prepare(&mut program.scratch(thread), kept, &inputs)?;
-            }
         }
         Ok(())
     }
@@ -266,7 +275,7 @@ impl TaskWork {
         for (number, kept) in self.fisher.iter_mut().enumerate() {
             let piece = self.steps[phases].piece(number);
             let inputs: [&[f32]; 4] = [theta, piece.observation, piece.weight, &[]];
-            program.program.prepare(&mut program.scratch(thread), kept, &inputs)?;
+            program.program.prepare(&mut program.scratch(thread), kept, &inputs, &mut [&mut []])?;
         }
         Ok(())
     }
@@ -279,7 +288,7 @@ impl TaskWork {
         for (number, kept) in self.curvature[phase].iter().enumerate() {
             let piece = self.steps[phase].piece(number).inputs(&self.thetas[phase]);
             let inputs = [&piece[..], &[&vector]].concat();
-            program.program.apply(&mut scratch, kept, &inputs, &mut [&mut self.piece_out])?;
+            program.program.apply(&mut scratch, kept, &inputs, &mut [&mut self.piece_out, &mut []])?;
             add_scaled(&mut self.out, -rate, &self.piece_out);
         }
         Ok(())
@@ -337,29 +346,28 @@ impl TaskWork {
         through: bool,
     ) -> Result<()> {
         let phases = self.thetas.len() - 1;
-        let mut thetas = vec![start.to_vec()];
+        let here = std::mem::replace(&mut self.thetas, vec![start.to_vec()]);
         for phase in 0..phases {
-            let adapted = self.adapt(programs, thread, phase, &thetas[phase], rate)?;
-            thetas.push(adapted);
+            let theta = self.thetas[phase].clone();
+            let adapted = match through {
+                true => self.adapt_and_keep(programs, thread, phase, &theta, rate)?,
+                false => self.adapt(programs, thread, phase, &theta, rate)?,
+            };
+            self.thetas.push(adapted);
         }
         self.out.fill(0.0);
         let program = programs.divergence_gradient.as_ref().expect("lowered for this kind of products");
         for number in 0..self.steps[phases].pieces() {
             let piece = self.steps[phases].piece(number);
             let old: [&[f32]; 2] = [&self.old_means[number], &self.old_log_std];
-            let inputs = [&thetas[phases], piece.observation, piece.weight, old[0], old[1]];
+            let inputs = [&self.thetas[phases], piece.observation, piece.weight, old[0], old[1]];
             program.run(thread, &inputs, &mut [&mut self.piece_out])?;
             add_scaled(&mut self.out, 1.0, &self.piece_out);
         }
-        for phase in (0..phases).rev().filter(|_| through) {
-            let vector = self.out.clone();
-            for number in 0..self.steps[phase].pieces() {
-                let piece = self.steps[phase].piece(number).inputs(&thetas[phase]);
-                let inputs = [&piece[..], &[&vector]].concat();
-                programs.policy_curvature.run(thread, &inputs, &mut [&mut self.piece_out])?;
-                add_scaled(&mut self.out, -rate, &self.piece_out);
-            }
+        if through {
+            self.pull_back(programs, thread, rate)?;
         }
+        self.thetas = here;
         Ok(())
     }
 
