@@ -44,6 +44,7 @@ pub mod session;
 pub mod signals;
 pub mod supervised;
 pub mod sweep;
+mod team;
 pub mod test_tasks;
 pub mod trust_region;
 pub mod workers;
