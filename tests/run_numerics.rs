@@ -6,6 +6,7 @@ mod reduce;
 mod returns;
 mod rollout;
 mod trust_region;
+mod workers;
 
 /// Numbers that look random and are the same everywhere: f32 in [-1, 1).
 pub fn noise(seed: u64, n: usize) -> Vec<f32> {
