@@ -13,6 +13,8 @@ pub struct Doors {
     pub results: Vec<(usize, (usize, usize))>,
     /// Steps of the second stage.
     pub late: Vec<bool>,
+    /// Output ports that the first stage writes: those no part of which depends on a late input.
+    pub early: Vec<bool>,
 }
 
 impl Doors {
@@ -37,7 +39,9 @@ impl Doors {
             let own = inputs.get(&at).is_some_and(|(port, _)| plan.inputs[*port].late);
             late.push(!split || own || step.inputs.iter().any(|i| late[*i]));
         }
-        Doors { inputs, input_ports: plan.inputs.len(), results, late }
+        let reached = |port: usize| results.iter().any(|(step, (of, _))| *of == port && late[*step]);
+        let early = (0..plan.outputs.len()).map(|port| split && !reached(port)).collect();
+        Doors { inputs, input_ports: plan.inputs.len(), results, late, early }
     }
 
     /// For each result the step whose kernel writes it where it belongs: the first mention of a tensor that a kernel

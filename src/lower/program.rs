@@ -39,6 +39,8 @@ pub struct Program {
     pub(super) name: String,
     pub(super) inputs: Vec<PortInfo>,
     pub(super) outputs: Vec<PortInfo>,
+    /// Which output ports the first stage writes.
+    pub(super) early: Vec<bool>,
     /// Kernels that no late port reaches, then the rest. All are in the second list where no port is late.
     pub(super) stages: [Vec<Kernel>; 2],
     pub(super) scratch_floats: usize,
@@ -69,6 +71,12 @@ impl Program {
         }
     }
 
+    /// One thread's working memory for [`prepare`](Program::prepare) and [`apply`](Program::apply) alone: without a
+    /// place for what the first stage keeps.
+    pub fn stage_scratch(&self) -> Scratch {
+        Scratch { kept: Kept { floats: Floats::zeroed(0) }, ..self.scratch() }
+    }
+
     /// Storage for what [`prepare`](Program::prepare) computes.
     pub fn kept(&self) -> Kept {
         Kept { floats: Floats::zeroed(self.kept_floats) }
@@ -80,8 +88,9 @@ impl Program {
     /// When a slice has not the size of its port, or the scratch is another program's.
     pub fn run(&self, scratch: &mut Scratch, inputs: &[&[f32]], outputs: &mut [&mut [f32]]) {
         self.check(scratch, inputs, true);
+        assert_eq!(scratch.kept.floats.len, self.kept_floats, "this scratch is for single stages");
         let kept = scratch.kept.floats.pointer();
-        self.stage(0, scratch, kept, inputs, &mut []);
+        self.stage(0, scratch, kept, inputs, outputs);
         self.stage(1, scratch, kept, inputs, outputs);
     }
 
@@ -90,12 +99,27 @@ impl Program {
     /// # Panics
     /// As [`run`](Program::run).
     pub fn prepare(&self, scratch: &mut Scratch, kept: &mut Kept, inputs: &[&[f32]]) {
-        self.check(scratch, inputs, false);
-        assert_eq!(kept.floats.len, self.kept_floats, "this storage was made by another program");
-        self.stage(0, scratch, kept.floats.pointer(), inputs, &mut []);
+        self.prepare_with_outputs(scratch, kept, inputs, &mut []);
     }
 
-    /// Stage 2: the rest, given all inputs and what stage 1 kept.
+    /// Stage 1 of a program that has outputs which depend on no late port: it writes those, and the others are passed as
+    /// empty slices.
+    ///
+    /// # Panics
+    /// As [`run`](Program::run).
+    pub fn prepare_with_outputs(
+        &self,
+        scratch: &mut Scratch,
+        kept: &mut Kept,
+        inputs: &[&[f32]],
+        outputs: &mut [&mut [f32]],
+    ) {
+        self.check(scratch, inputs, false);
+        assert_eq!(kept.floats.len, self.kept_floats, "this storage was made by another program");
+        self.stage(0, scratch, kept.floats.pointer(), inputs, outputs);
+    }
+
+    /// Stage 2: the rest, given all inputs and what stage 1 kept. Outputs of stage 1 are passed as empty slices.
     ///
     /// # Panics
     /// As [`run`](Program::run).
@@ -148,10 +172,11 @@ impl Program {
         inputs: &[&[f32]],
         outputs: &mut [&mut [f32]],
     ) {
-        if stage == 1 {
+        if stage == 1 || self.early.contains(&true) {
             assert_eq!(outputs.len(), self.outputs.len(), "output ports of {}", self.name);
-            for (port, data) in self.outputs.iter().zip(&*outputs) {
-                assert_eq!(data.len(), port.size(), "{}: floats for {port:?}", self.name);
+            for ((port, early), data) in self.outputs.iter().zip(&self.early).zip(&*outputs) {
+                let absent = *early != (stage == 0);
+                assert!(absent || data.len() == port.size(), "{}: floats for {port:?}", self.name);
             }
         }
         scratch.bases.clear();
@@ -162,8 +187,9 @@ impl Program {
         let bases = Bases(&scratch.bases);
         for kernel in &self.stages[stage] {
             // SAFETY: the lowering checked that every view of every kernel lies in its buffer, the sizes of the
-            // buffers were checked above, kernels of stage 0 address neither late inputs nor outputs and those
-            // of stage 1 never write what is kept, and `isa` was available when the program was made.
+            // buffers were checked above, kernels of each stage address the outputs of that stage only, those of
+            // stage 0 no late inputs, and those of stage 1 never write what is kept, and `isa` was available when
+            // the program was made.
             unsafe { kernel.run(self.isa, &bases) };
         }
         scratch.bases.clear();

@@ -53,6 +53,7 @@ pub(super) fn program(plan: &Plan, isa: Isa) -> Program {
         name: plan.name.clone(),
         inputs: plan.inputs.iter().map(PortInfo::of).collect(),
         outputs: plan.outputs.iter().map(PortInfo::of).collect(),
+        early: doors.early,
         stages: planned.stages,
         scratch_floats: planned.scratch_floats,
         kept_floats: planned.kept_floats,

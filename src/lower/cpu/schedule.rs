@@ -41,6 +41,7 @@ struct Scheduler<'a> {
 /// their position in `doors.results`.
 pub fn kernels(draft: &Draft, layout: &Layout, doors: &Doors) -> [Vec<Kernel>; 2] {
     let mut s = Scheduler { draft, layout, items: Vec::new(), first: 0, ready: HashMap::new() };
+    let direct = doors.direct(draft, &layout.places, &layout.made);
     for late in [false, true] {
         if late {
             s.first = s.items.len();
@@ -48,18 +49,20 @@ pub fn kernels(draft: &Draft, layout: &Layout, doors: &Doors) -> [Vec<Kernel>; 2
         for at in (0..draft.steps.len()).filter(|at| layout.made[*at] && doors.late[*at] == late) {
             s.make(at);
         }
-    }
-    for (number, direct) in doors.direct(draft, &layout.places, &layout.made).into_iter().enumerate() {
-        if direct.is_some() {
-            continue;
+        for (number, direct) in direct.iter().enumerate() {
+            let (step, (port, _)) = doors.results[number];
+            if direct.is_some() || doors.early[port] == late {
+                continue;
+            }
+            let shape = draft.steps[step].shape;
+            let (buffer, view) = (draft.steps.len() + number, View::whole(shape));
+            s.result(
+                Task { step: buffer, source: step, buffer, view, meet: Meet::Store },
+                &layout.leaves[step],
+            );
         }
-        let step = doors.results[number].0;
-        let shape = draft.steps[step].shape;
-        let (buffer, view) = (draft.steps.len() + number, View::whole(shape));
-        s.result(Task { step: buffer, source: step, buffer, view, meet: Meet::Store }, &layout.leaves[step]);
     }
-    let results: Vec<usize> =
-        doors.direct(draft, &layout.places, &layout.made).into_iter().flatten().collect();
+    let results: Vec<usize> = direct.into_iter().flatten().collect();
     let split = s.first;
     let mut items = drop_unread(s.items, draft.steps.len(), &results).into_iter();
     let build = |item: Item| match item {
