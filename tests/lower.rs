@@ -55,9 +55,10 @@ fn run_in_stages(program: &Program, inputs: &[Vec<f32>]) -> Vec<Vec<f32>> {
         .zip(inputs)
         .map(|(port, data)| if port.late { &[][..] } else { &data[..] })
         .collect();
-    program.prepare(&mut scratch, &mut kept, &early);
-    let mut scratch = program.scratch();
     let mut outputs = room(program);
+    let mut into: Vec<&mut [f32]> = outputs.iter_mut().map(|port| &mut port[..]).collect();
+    program.prepare_with_outputs(&mut scratch, &mut kept, &early, &mut into);
+    let mut scratch = program.stage_scratch();
     for _ in 0..2 {
         let mut into: Vec<&mut [f32]> = outputs.iter_mut().map(|port| &mut port[..]).collect();
         program.apply(&mut scratch, &kept, &slices(inputs), &mut into);

@@ -56,9 +56,10 @@ impl Workload {
             workload::Kind::Supervised(sizes) => {
                 Ok(Box::new(supervised::Supervised::new(sizes, threads, data, budget)?))
             }
-            workload::Kind::Policy { .. } if budget.is_some() => {
-                Err(Error::Input(format!("--memory-budget is for supervised workloads; {} is none", self.name)))
-            }
+            workload::Kind::Policy { .. } if budget.is_some() => Err(Error::Input(format!(
+                "--memory-budget is for supervised workloads; {} is none",
+                self.name
+            ))),
             workload::Kind::Policy { sizes, quantity } => {
                 Ok(Box::new(policy::PolicyWork::new(sizes, *quantity, threads, data)?))
             }

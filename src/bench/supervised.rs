@@ -43,12 +43,7 @@ impl AsRef<[f32]> for Task {
 }
 
 impl Supervised {
-    pub fn new(
-        sizes: &Sizes,
-        threads: usize,
-        data: &Arrays,
-        budget: Option<Bytes>,
-    ) -> Result<Supervised> {
+    pub fn new(sizes: &Sizes, threads: usize, data: &Arrays, budget: Option<Bytes>) -> Result<Supervised> {
         let learner = learner(sizes);
         let model = &learner.model;
         let like = match sizes.model {

@@ -18,7 +18,7 @@ pub struct Bench {
     /// Workloads to time [default: all].
     workload: Vec<String>,
     #[command(flatten)]
-    threads: Threads,
+    pub(super) threads: Threads,
     /// Tasks of a meta-step [default: those of the workload].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     tasks: Option<u32>,
@@ -34,6 +34,11 @@ pub struct Bench {
     /// One JSON object a line instead of the table, in the peers' format.
     #[arg(long)]
     json: bool,
+    /// Show how time grows with tasks and with steps, up to this many times those of each workload, and what a second
+    /// thread does [default: 16].
+    #[arg(long, value_name = "TIMES", num_args = 0..=1, require_equals = true, default_missing_value = "16")]
+    #[arg(value_parser = clap::value_parser!(u16).range(2..=1024), conflicts_with_all = ["json", "data", "save", "kernels"])]
+    scaling: Option<u16>,
     /// List the workloads instead of timing them.
     #[arg(long, conflicts_with_all = ["json", "data", "save"])]
     list: bool,
@@ -50,7 +55,7 @@ pub struct Bench {
 
 /// One line of `--json`: the keys that the peers' scripts print, then our own.
 #[derive(Serialize, Deserialize)]
-struct Line {
+pub(super) struct Line {
     framework: String,
     workload: String,
     variant: String,
@@ -58,7 +63,7 @@ struct Line {
     tasks: usize,
     /// Inner steps; of a policy, time steps of each task.
     steps: usize,
-    ms_per_meta_step: f64,
+    pub(super) ms_per_meta_step: f64,
     ms_min: f64,
     ms_max: f64,
     reps: usize,
@@ -92,6 +97,9 @@ impl Bench {
             return out::print(&table.to_string());
         }
         let chosen = self.chosen()?;
+        if let Some(times) = self.scaling {
+            return self.scale(&chosen, usize::from(times));
+        }
         if let (Some(option), false) = (self.single(), chosen.len() == 1) {
             return Err(Error::Input(format!("{option} goes with one workload; name it")));
         }
@@ -196,9 +204,31 @@ impl Bench {
         })
     }
 
+    /// The line of a workload, from a process of its own.
+    pub(super) fn alone(&self, workload: &Workload, threads: usize) -> Result<String> {
+        let program = std::env::current_exe().map_err(Error::io("find", "this program"))?;
+        let mut command = Command::new(&program);
+        command.args(["bench", workload.name, "--json"]).stderr(Stdio::inherit());
+        command.args(["--threads", &threads.to_string(), "--repetitions", &self.repetitions.to_string()]);
+        command.args(["--tasks", &workload.tasks().to_string(), "--steps", &workload.steps().to_string()]);
+        if let Some(budget) = self.memory_budget {
+            command.args(["--memory-budget", &budget.to_string()]);
+        }
+        if let Some(data) = &self.data {
+            command.arg("--data").arg(data);
+        }
+        let done = command.output().map_err(Error::io("start", &program))?;
+        match done.status.success() {
+            true => Ok(String::from_utf8_lossy(&done.stdout).into_owned()),
+            false => {
+                let (name, status) = (workload.name, done.status);
+                Err(Error::Run(format!("{name}: the measuring process ended with {status}")))
+            }
+        }
+    }
+
     /// Every workload in a process of its own, so that one's memory and warm caches are not another's.
     fn each_alone(&self, workloads: &[Workload]) -> Result<()> {
-        let program = std::env::current_exe().map_err(Error::io("find", "this program"))?;
         let headings =
             ["workload", "ms", "min", "max", "tasks/s", "GFLOP/s", "of sgemm", "lowered in", "memory"];
         let mut table = Table::new(headings);
@@ -206,37 +236,22 @@ impl Bench {
             if !self.json {
                 eprintln!("{}: {}", workload.name, workload.about);
             }
-            let mut command = Command::new(&program);
-            command.args(["bench", workload.name, "--json"]).stderr(Stdio::inherit());
-            command.args(["--threads", &self.threads.count().to_string()]);
-            command.args(["--repetitions", &self.repetitions.to_string()]);
-            command.args(["--tasks", &workload.tasks().to_string(), "--steps", &workload.steps().to_string()]);
-            if let Some(budget) = self.memory_budget {
-                command.args(["--memory-budget", &budget.to_string()]);
-            }
-            if let Some(data) = &self.data {
-                command.arg("--data").arg(data);
-            }
-            let done = command.output().map_err(Error::io("start", &program))?;
-            if !done.status.success() {
-                return Err(Error::Run(format!(
-                    "{}: the measuring process ended with {}",
-                    workload.name, done.status
-                )));
-            }
-            let text = String::from_utf8_lossy(&done.stdout);
+            let text = self.alone(workload, self.threads.count())?;
             if self.json {
                 out::print(&text)?;
                 continue;
             }
-            let line: Line = serde_json::from_str(&text).map_err(|e| Error::Run(e.to_string()))?;
-            table.row(line.cells());
+            table.row(Line::read(&text)?.cells());
         }
         if self.json { Ok(()) } else { out::print(&table.to_string()) }
     }
 }
 
 impl Line {
+    pub(super) fn read(text: &str) -> Result<Line> {
+        serde_json::from_str(text).map_err(|e| Error::Run(e.to_string()))
+    }
+
     fn cells(&self) -> [String; 9] {
         let above = self.peak_rss_mb.zip(self.idle_rss_mb).map(|(peak, idle)| peak - idle);
         [

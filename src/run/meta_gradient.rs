@@ -88,6 +88,6 @@ impl MetaGradient {
 /// A message that names the least budget.
 pub fn too_little(budget: u64, least: u64, threads: u64) -> String {
     let (budget, least) = (Bytes(budget), Bytes::at_least(least));
-    let fewer = if threads > 1 { "; fewer threads take less" } else { "" };
-    format!("memory_budget: {budget} is too little, the programs of {threads} threads need {least} at least{fewer}")
+    let with = if threads > 1 { format!(" with {threads} threads; fewer take less") } else { String::new() };
+    format!("memory_budget: {budget} is too little, the programs need {least} at least{with}")
 }

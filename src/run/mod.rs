@@ -15,6 +15,7 @@
 //! | `supervised`, `few_shot`, `rl` | the learning problems of the paper (Algorithm 2 on drawn and on stored points, Algorithm 3) |
 //! | `programs`, `batched` | what the first two share: the programs of a method, for one task or for many in a launch |
 //! | `meta_gradient`, `composed`, `reversal` | through a few inner steps in one program, or through many within little memory |
+//! | `budget` | what programs take, and `memory_budget` |
 //! | `rollout`, `returns`, `baseline` | trajectories, their returns and advantages |
 //! | `optimizer`, `trust_region`, `reduce` | outer steps, and sums over tasks in one fixed order |
 //! | `test_tasks` | the tasks of evaluations |
@@ -25,6 +26,7 @@
 
 pub mod baseline;
 pub mod batched;
+pub mod budget;
 pub mod certificate;
 pub mod composed;
 pub mod experiment;

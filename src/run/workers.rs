@@ -83,6 +83,11 @@ impl Shared {
         Ok(Shared { scratch: scratch?, program })
     }
 
+    /// Working memory of all threads.
+    pub fn bytes(&self) -> u64 {
+        (self.scratch.len() * self.program.scratch_bytes()) as u64
+    }
+
     /// The working memory of a thread.
     pub fn scratch(&self, thread: usize) -> MutexGuard<'_, Scratch> {
         self.scratch[thread].lock().unwrap_or_else(|poisoned| poisoned.into_inner())

@@ -50,7 +50,9 @@ impl FromStr for Bytes {
             None => {
                 let letter = unit.chars().next().map_or('M', |c| c.to_ascii_uppercase());
                 let known = if "KMGT".contains(letter) { letter } else { 'M' };
-                return Err(format!("write {number} {known}iB; units are B, kB, KiB, MB, MiB, GB, GiB, TB, TiB"));
+                return Err(format!(
+                    "write {number} {known}iB; units are B, kB, KiB, MB, MiB, GB, GiB, TB, TiB"
+                ));
             }
         };
         let exact = number.parse::<u64>().ok().map(|number| number.checked_mul(size).unwrap_or(u64::MAX));

@@ -45,7 +45,8 @@ pub(super) fn check(walked: &Walked, kind: Option<PluginKind>, root: &Node, repo
                 "remove the line; policy gradients are computed in pieces of a batch already",
             );
         } else if spec.device != Device::Cpu && report.clean(&["device"]) {
-            let message = format!("`memory_budget` is for device cpu, and `device` is {}", spec.device.word());
+            let message =
+                format!("`memory_budget` is for device cpu, and `device` is {}", spec.device.word());
             let help = "remove the line; a GPU takes as many tasks at once as its memory holds";
             fail("memory_budget", &message, help);
         }

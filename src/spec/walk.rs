@@ -48,7 +48,20 @@ pub(super) fn walk(root: &Node, report: &Report, plugin: Option<(&ParamTable, Pl
     let memory_budget = top.field("memory_budget").given().and_then(|field| bytes(&field));
     let isolation = isolation(top.field("isolation"));
     sweep(top.field("sweep").block());
-    let spec = Spec { name, seed, methods, task, model, inner, outer, eval, published, device, memory_budget, isolation };
+    let spec = Spec {
+        name,
+        seed,
+        methods,
+        task,
+        model,
+        inner,
+        outer,
+        eval,
+        published,
+        device,
+        memory_budget,
+        isolation,
+    };
     Walked { spec, loss_is_known }
 }
 
