@@ -44,6 +44,30 @@ fn a_workload_is_one_line_with_the_peers_keys() {
 }
 
 #[test]
+fn sizes_and_a_memory_budget_are_taken_and_growth_is_shown() {
+    let many = ["sine1-near", "--tasks", "2", "--steps", "40", "--repetitions", "1", "--threads", "1"];
+    let measure = |more: &[&str]| bench(&[&many[..], more].concat());
+    let line = |more: &[&str]| -> Value {
+        let done = measure(&[&["--json"], more].concat());
+        serde_json::from_slice(&done.stdout).unwrap()
+    };
+    let bytes = |line: &Value| line["bytes_per_task"].as_u64().unwrap();
+    let (whole, little) = (line(&[]), line(&["--memory-budget", "300 KiB"]));
+    assert_eq!((&whole["tasks"], &whole["steps"]), (&2.into(), &40.into()));
+    assert!(bytes(&little) <= 300 << 10 && 2 * bytes(&little) < bytes(&whole), "{little} {whole}");
+    for (budget, expected) in [("9 KiB", "is too little"), ("300", "say of what: 300 MiB")] {
+        let done = measure(&["--memory-budget", budget, "--json"]);
+        let text = String::from_utf8(done.stderr).unwrap();
+        assert!(!done.status.success() && text.contains(expected), "{budget}: {text}");
+    }
+    let done = bench(&["sine1-near", "--scaling=2", "--repetitions", "1"]);
+    let text = String::from_utf8(done.stdout).unwrap();
+    for part in ["tasks", "steps", "x2, ms", "off a line", "2 threads, ms"] {
+        assert!(text.contains(part), "{part} is missing:\n{text}");
+    }
+}
+
+#[test]
 fn kernels_are_shown_with_their_share() {
     let done = bench(&["sine1-near", "--kernels", "2"]);
     let text = String::from_utf8(done.stdout).unwrap();

@@ -77,6 +77,34 @@ fn explain_names_parameters_work_memory_and_time() {
 }
 
 #[test]
+fn a_memory_budget_shows_in_the_forecast_and_one_that_is_too_little_names_the_least() {
+    let peak = |budget: &str| {
+        let steps = ["--set", "inner.steps=300", "--set", "methods=[maml]", "--set", "outer.tasks=2"];
+        let more = ["--set", "eval.tasks=2", "--threads", "1", "--json", "--set", budget];
+        let text = explain("experiments/sinusoid.yaml", &[&steps[..], &more].concat());
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(value["programs"][0]["name"], "step_adjoint");
+        (value["forecast"]["peak_bytes"].as_u64(), value["run"].to_string())
+    };
+    let ((whole, name), (little, same)) = (peak("memory_budget=null"), peak("memory_budget=1 MiB"));
+    assert_eq!(name, same, "a budget is no part of a run's name");
+    if let (Some(whole), Some(little)) = (whole, little) {
+        assert!(little + (2 << 20) < whole, "{little} of {whole}");
+    }
+    let check = |budget: &str| {
+        let set = format!("memory_budget={budget}");
+        let few = ["--set", "inner.steps=300", "--set", "eval.tasks=2", "--set", &set, "--threads", "1"];
+        mamlx(&[&["explain", "experiments/sinusoid.yaml"][..], &few].concat()).output().unwrap()
+    };
+    let refused = check("3 KiB");
+    let text = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(2), "{text}");
+    let least = text.split("need ").nth(1).and_then(|rest| rest.split(" at least").next()).unwrap();
+    let enough = check(least);
+    assert!(enough.status.success(), "{least}: {}", String::from_utf8_lossy(&enough.stderr));
+}
+
+#[test]
 fn json_says_what_the_text_says() {
     let args = ["--json", "--set", "outer.tasks=2", "--set", "eval.tasks=2", "--threads", "1"];
     let value: serde_json::Value =

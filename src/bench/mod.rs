@@ -23,8 +23,9 @@ pub use arrays::Arrays;
 pub use supervised::learner;
 pub use workload::{WORKLOADS, Workload};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::record::weights::Tensor;
+use crate::spec::Bytes;
 use std::time::Duration;
 
 /// A workload, ready to be repeated.
@@ -42,14 +43,23 @@ pub trait Work {
 impl Workload {
     /// Builds and lowers the programs, and brings the data: the given ones, or synthetic ones where there are none.
     ///
-    /// Errors: [`crate::error::Error::Input`] when given data lack a tensor or have another shape.
-    pub fn prepare(&self, threads: usize, data: Option<&Arrays>) -> Result<Box<dyn Work>> {
+    /// Errors: [`Error::Input`] when given data lack a tensor or have another shape, and where the budget is too little.
+    pub fn prepare(
+        &self,
+        threads: usize,
+        data: Option<&Arrays>,
+        budget: Option<Bytes>,
+    ) -> Result<Box<dyn Work>> {
         let synthetic = Arrays::default();
         let data = data.unwrap_or(&synthetic);
         match &self.kind {
             workload::Kind::Supervised(sizes) => {
-                Ok(Box::new(supervised::Supervised::new(sizes, threads, data)?))
+                Ok(Box::new(supervised::Supervised::new(sizes, threads, data, budget)?))
             }
+            workload::Kind::Policy { .. } if budget.is_some() => Err(Error::Input(format!(
+                "--memory-budget is for supervised workloads; {} is none",
+                self.name
+            ))),
             workload::Kind::Policy { sizes, quantity } => {
                 Ok(Box::new(policy::PolicyWork::new(sizes, *quantity, threads, data)?))
             }

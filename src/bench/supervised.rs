@@ -3,23 +3,24 @@
 use super::arrays::{Arrays, Like};
 use super::workload::{Model, Supervised as Sizes};
 use super::{Work, named};
-use crate::error::Result;
-use crate::lower::lower;
+use crate::error::{Error, Result};
 use crate::meta::supervised::Learner;
 use crate::nn::block::Block;
 use crate::nn::conv::{Conv, Padding, Pool};
 use crate::nn::norm::BatchNorm;
 use crate::nn::{Activation, BatchMode, Layout, Network};
 use crate::record::weights::Tensor;
+use crate::run::composed::Of;
+use crate::run::meta_gradient::MetaGradient;
 use crate::run::optimizer::GradientOptimizer;
 use crate::run::reduce::sum_rows;
-use crate::run::workers::{Shared, Workers};
-use crate::spec::{Loss, Optimizer, Order, Reduction};
+use crate::run::workers::Workers;
+use crate::spec::{Bytes, Loss, Optimizer, Order, Reduction};
 use std::time::Duration;
 
 pub struct Supervised {
     workers: Workers<()>,
-    program: Shared,
+    program: MetaGradient,
     layout: Layout,
     optimizer: GradientOptimizer,
     theta: Vec<f32>,
@@ -32,7 +33,7 @@ struct Task {
     /// Support and query points with their labels, in the order of the program's ports.
     points: [Vec<f32>; 4],
     gradient: Vec<f32>,
-    loss: [f32; 1],
+    loss: f32,
 }
 
 impl AsRef<[f32]> for Task {
@@ -42,7 +43,7 @@ impl AsRef<[f32]> for Task {
 }
 
 impl Supervised {
-    pub fn new(sizes: &Sizes, threads: usize, data: &Arrays) -> Result<Supervised> {
+    pub fn new(sizes: &Sizes, threads: usize, data: &Arrays, budget: Option<Bytes>) -> Result<Supervised> {
         let learner = learner(sizes);
         let model = &learner.model;
         let like = match sizes.model {
@@ -62,13 +63,18 @@ impl Supervised {
         let batch = (0..sizes.tasks).map(|_| Task {
             points: [next(&mut support_x), next(&mut support_y), next(&mut query_x), next(&mut query_y)],
             gradient: vec![0.0; layout.size()],
-            loss: [0.0],
+            loss: 0.0,
         });
         let adam = Optimizer::Adam { rate: 0.001, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, clip: None };
-        let plan = learner.meta_gradient(&[], sizes.support, sizes.query, sizes.steps);
+        let mut program = MetaGradient::new(&learner, sizes.support, sizes.query, sizes.steps, threads);
+        if let Some(budget) = budget {
+            let points = (sizes.support + sizes.query) * (input + outputs);
+            let held = 4 * (sizes.tasks * (points + layout.size()) + 4 * layout.size()) as u64;
+            program.keep_within(budget.0, held, threads).map_err(Error::Input)?;
+        }
         Ok(Supervised {
             workers: Workers::new(vec![(); threads])?,
-            program: Shared::new(lower(plan), threads),
+            program,
             optimizer: GradientOptimizer::new(&adam, layout.size()).expect("Adam has a state"),
             theta: data.parameters(&layout)?,
             rate: sizes.rate,
@@ -79,11 +85,10 @@ impl Supervised {
     }
 
     fn gradient(&mut self) -> Result<()> {
-        let (program, theta, rate) = (&self.program, &self.theta, [self.rate]);
+        let (program, theta, rate) = (&self.program, &self.theta, self.rate);
         self.workers.each(&mut self.batch, |thread, _, _, task| {
-            let [support_x, support_y, query_x, query_y] = &task.points;
-            let inputs: [&[f32]; 6] = [theta, &rate, support_x, support_y, query_x, query_y];
-            program.run(thread, &inputs, &mut [&mut task.gradient, &mut task.loss])
+            let points = task.points.each_ref().map(|values| &values[..]);
+            program.run(thread, &Of { theta, rate, points }, &mut task.gradient, &mut task.loss)
         })?;
         sum_rows(&self.batch, &mut self.gradient);
         let tasks = self.batch.len() as f32;
@@ -104,15 +109,14 @@ impl Work for Supervised {
     }
 
     fn profile(&mut self) -> Vec<(String, Duration)> {
-        let (theta, rate, task) = (&self.theta, [self.rate], &mut self.batch[0]);
-        let [support_x, support_y, query_x, query_y] = &task.points;
-        let inputs: [&[f32]; 6] = [theta, &rate, support_x, support_y, query_x, query_y];
-        let outputs: &mut [&mut [f32]] = &mut [&mut task.gradient, &mut task.loss];
-        self.program.program.profile(&mut self.program.scratch(0), &inputs, outputs)
+        let task = &mut self.batch[0];
+        let points = task.points.each_ref().map(|values| &values[..]);
+        let of = Of { theta: &self.theta, rate: self.rate, points };
+        self.program.profile(&of, &mut task.gradient)
     }
 
     fn bytes_per_task(&self) -> usize {
-        self.program.program.scratch_bytes()
+        self.program.bytes() as usize
     }
 }
 

@@ -3,18 +3,21 @@
 use crate::nn::Activation;
 
 /// A named workload.
+#[derive(Clone)]
 pub struct Workload {
     pub name: &'static str,
     pub about: &'static str,
     pub kind: Kind,
 }
 
+#[derive(Clone)]
 pub enum Kind {
     Supervised(Supervised),
     Policy { sizes: Policy, quantity: Quantity },
 }
 
 /// A supervised meta-step: second order, Adam with a rate of 0.001.
+#[derive(Clone)]
 pub struct Supervised {
     pub tasks: usize,
     /// Points of a task over all its classes.
@@ -26,6 +29,7 @@ pub struct Supervised {
     pub model: Model,
 }
 
+#[derive(Clone)]
 pub enum Model {
     /// Regression of one number on one number by mean squared error.
     Mlp { hidden: &'static [usize], activation: Activation },
@@ -44,6 +48,7 @@ pub enum Model {
 
 /// A Gaussian policy with two tanh layers, one inner policy-gradient step on `steps` time steps of each task, and as many
 /// after it.
+#[derive(Clone)]
 pub struct Policy {
     pub tasks: usize,
     pub steps: usize,
@@ -152,6 +157,25 @@ impl Workload {
             Kind::Supervised(sizes) => sizes.tasks,
             Kind::Policy { sizes, .. } => sizes.tasks,
         }
+    }
+
+    /// Inner steps; of a policy, which takes one, time steps of each task.
+    pub fn steps(&self) -> usize {
+        match &self.kind {
+            Kind::Supervised(sizes) => sizes.steps,
+            Kind::Policy { sizes, .. } => sizes.steps,
+        }
+    }
+
+    /// The same with so many tasks and steps.
+    pub fn sized(&self, tasks: usize, steps: usize) -> Workload {
+        let kind = match self.kind.clone() {
+            Kind::Supervised(sizes) => Kind::Supervised(Supervised { tasks, steps, ..sizes }),
+            Kind::Policy { sizes, quantity } => {
+                Kind::Policy { sizes: Policy { tasks, steps, ..sizes }, quantity }
+            }
+        };
+        Workload { kind, ..*self }
     }
 
     /// Floating-point operations of one step, counted by hand: products with weights only, 2 per multiply-add.

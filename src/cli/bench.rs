@@ -6,7 +6,7 @@ use crate::bench::{Arrays, WORKLOADS, Workload, peak};
 use crate::error::{Error, Result};
 use crate::record::Table;
 use crate::record::weights::Weights;
-use crate::spec::nearest;
+use crate::spec::{Bytes, nearest};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -18,13 +18,27 @@ pub struct Bench {
     /// Workloads to time [default: all].
     workload: Vec<String>,
     #[command(flatten)]
-    threads: Threads,
+    pub(super) threads: Threads,
+    /// Tasks of a meta-step [default: those of the workload].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    tasks: Option<u32>,
+    /// Inner steps, or time steps of a policy's tasks [default: those of the workload].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    steps: Option<u32>,
+    /// The most memory that the programs may take, such as "4 MiB"; inner steps are repeated to stay within it.
+    #[arg(long, value_name = "SIZE")]
+    memory_budget: Option<Bytes>,
     /// Timed repetitions of each workload; medians are over them.
     #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u16).range(1..=1000))]
     repetitions: u16,
     /// One JSON object a line instead of the table, in the peers' format.
     #[arg(long)]
     json: bool,
+    /// Show how time grows with tasks and with steps, up to this many times those of each workload, and what a second
+    /// thread does [default: 16].
+    #[arg(long, value_name = "TIMES", num_args = 0..=1, require_equals = true, default_missing_value = "16")]
+    #[arg(value_parser = clap::value_parser!(u16).range(2..=1024), conflicts_with_all = ["json", "data", "save", "kernels"])]
+    scaling: Option<u16>,
     /// List the workloads instead of timing them.
     #[arg(long, conflicts_with_all = ["json", "data", "save"])]
     list: bool,
@@ -41,12 +55,15 @@ pub struct Bench {
 
 /// One line of `--json`: the keys that the peers' scripts print, then our own.
 #[derive(Serialize, Deserialize)]
-struct Line {
+pub(super) struct Line {
     framework: String,
     workload: String,
     variant: String,
     threads: usize,
-    ms_per_meta_step: f64,
+    tasks: usize,
+    /// Inner steps; of a policy, time steps of each task.
+    steps: usize,
+    pub(super) ms_per_meta_step: f64,
     ms_min: f64,
     ms_max: f64,
     reps: usize,
@@ -80,13 +97,17 @@ impl Bench {
             return out::print(&table.to_string());
         }
         let chosen = self.chosen()?;
+        if let Some(times) = self.scaling {
+            return self.scale(&chosen, usize::from(times));
+        }
         if let (Some(option), false) = (self.single(), chosen.len() == 1) {
             return Err(Error::Input(format!("{option} goes with one workload; name it")));
         }
         match (&chosen[..], &self.save) {
             ([one], Some(path)) => {
                 let data = self.data.as_deref().map(Arrays::read).transpose()?;
-                let tensors = one.prepare(self.threads.count(), data.as_ref())?.answer()?;
+                let mut work = one.prepare(self.threads.count(), data.as_ref(), self.memory_budget)?;
+                let tensors = work.answer()?;
                 let bytes = Weights { spec_hash: None, tensors }.to_bytes()?;
                 std::fs::write(path, bytes).map_err(Error::io("write", path))
             }
@@ -109,10 +130,7 @@ impl Bench {
         given.into_iter().find(|(_, given)| *given).map(|(option, _)| option)
     }
 
-    fn chosen(&self) -> Result<Vec<&'static Workload>> {
-        if self.workload.is_empty() {
-            return Ok(WORKLOADS.iter().collect());
-        }
+    fn chosen(&self) -> Result<Vec<Workload>> {
         let named = |name: &String| {
             Workload::named(name).ok_or_else(|| {
                 let near = nearest(name, WORKLOADS.iter().map(|w| w.name));
@@ -120,12 +138,18 @@ impl Bench {
                 Error::Input(format!("no workload is called `{name}`{meant} (mamlx bench --list)"))
             })
         };
-        self.workload.iter().map(named).collect()
+        let chosen: Vec<&Workload> = match &self.workload[..] {
+            [] => WORKLOADS.iter().collect(),
+            names => names.iter().map(named).collect::<Result<_>>()?,
+        };
+        let given = |size: Option<u32>, default: usize| size.map_or(default, |size| size as usize);
+        let sized = |w: &Workload| w.sized(given(self.tasks, w.tasks()), given(self.steps, w.steps()));
+        Ok(chosen.into_iter().map(sized).collect())
     }
 
     fn slowest(&self, workload: &Workload, count: usize) -> Result<()> {
         let data = self.data.as_deref().map(Arrays::read).transpose()?;
-        let mut work = workload.prepare(1, data.as_ref())?;
+        let mut work = workload.prepare(1, data.as_ref(), self.memory_budget)?;
         let (began, mut rounds, mut times) = (Instant::now(), 1, work.profile());
         while began.elapsed() < PROFILE {
             rounds += 1;
@@ -149,7 +173,7 @@ impl Bench {
         let idle = peak_memory();
         let data = self.data.as_deref().map(Arrays::read).transpose()?;
         let began = Instant::now();
-        let mut work = workload.prepare(threads, data.as_ref())?;
+        let mut work = workload.prepare(threads, data.as_ref(), self.memory_budget)?;
         let compile_s = began.elapsed().as_secs_f64();
         let timing = time(&mut *work, usize::from(self.repetitions))?;
         let peak_rss = peak_memory();
@@ -162,6 +186,8 @@ impl Bench {
             workload: workload.name.into(),
             variant: format!("cpu {}", crate::lower::cpu::Isa::detect()),
             threads,
+            tasks: workload.tasks(),
+            steps: workload.steps(),
             ms_per_meta_step: timing.median,
             ms_min: timing.min,
             ms_max: timing.max,
@@ -178,9 +204,31 @@ impl Bench {
         })
     }
 
-    /// Every workload in a process of its own, so that one's memory and warm caches are not another's.
-    fn each_alone(&self, workloads: &[&Workload]) -> Result<()> {
+    /// The line of a workload, from a process of its own.
+    pub(super) fn alone(&self, workload: &Workload, threads: usize) -> Result<String> {
         let program = std::env::current_exe().map_err(Error::io("find", "this program"))?;
+        let mut command = Command::new(&program);
+        command.args(["bench", workload.name, "--json"]).stderr(Stdio::inherit());
+        command.args(["--threads", &threads.to_string(), "--repetitions", &self.repetitions.to_string()]);
+        command.args(["--tasks", &workload.tasks().to_string(), "--steps", &workload.steps().to_string()]);
+        if let Some(budget) = self.memory_budget {
+            command.args(["--memory-budget", &budget.to_string()]);
+        }
+        if let Some(data) = &self.data {
+            command.arg("--data").arg(data);
+        }
+        let done = command.output().map_err(Error::io("start", &program))?;
+        match done.status.success() {
+            true => Ok(String::from_utf8_lossy(&done.stdout).into_owned()),
+            false => {
+                let (name, status) = (workload.name, done.status);
+                Err(Error::Run(format!("{name}: the measuring process ended with {status}")))
+            }
+        }
+    }
+
+    /// Every workload in a process of its own, so that one's memory and warm caches are not another's.
+    fn each_alone(&self, workloads: &[Workload]) -> Result<()> {
         let headings =
             ["workload", "ms", "min", "max", "tasks/s", "GFLOP/s", "of sgemm", "lowered in", "memory"];
         let mut table = Table::new(headings);
@@ -188,33 +236,22 @@ impl Bench {
             if !self.json {
                 eprintln!("{}: {}", workload.name, workload.about);
             }
-            let mut command = Command::new(&program);
-            command.args(["bench", workload.name, "--json"]).stderr(Stdio::inherit());
-            command.args(["--threads", &self.threads.count().to_string()]);
-            command.args(["--repetitions", &self.repetitions.to_string()]);
-            if let Some(data) = &self.data {
-                command.arg("--data").arg(data);
-            }
-            let done = command.output().map_err(Error::io("start", &program))?;
-            if !done.status.success() {
-                return Err(Error::Run(format!(
-                    "{}: the measuring process ended with {}",
-                    workload.name, done.status
-                )));
-            }
-            let text = String::from_utf8_lossy(&done.stdout);
+            let text = self.alone(workload, self.threads.count())?;
             if self.json {
                 out::print(&text)?;
                 continue;
             }
-            let line: Line = serde_json::from_str(&text).map_err(|e| Error::Run(e.to_string()))?;
-            table.row(line.cells());
+            table.row(Line::read(&text)?.cells());
         }
         if self.json { Ok(()) } else { out::print(&table.to_string()) }
     }
 }
 
 impl Line {
+    pub(super) fn read(text: &str) -> Result<Line> {
+        serde_json::from_str(text).map_err(|e| Error::Run(e.to_string()))
+    }
+
     fn cells(&self) -> [String; 9] {
         let above = self.peak_rss_mb.zip(self.idle_rss_mb).map(|(peak, idle)| peak - idle);
         [

@@ -53,27 +53,33 @@ impl Explain {
                 _ => Err(Error::Run(format!("the gradients of {} are off", off.join(", ")))),
             };
         }
-        let plans = experiment.plans()?;
+        let plans = || experiment.plans();
         if self.graph {
-            return out::print(&plans.iter().map(Plan::dump).collect::<Vec<_>>().join("\n"));
+            return out::print(&plans()?.iter().map(Plan::dump).collect::<Vec<_>>().join("\n"));
         }
         if self.kernels {
-            let kernels = plans.into_iter().map(|plan| lower(plan).describe());
+            let kernels = plans()?.into_iter().map(|plan| lower(plan).describe());
             return out::print(&kernels.collect::<String>());
         }
+        // First of all: what it measures of this process should be what a run would take.
+        let forecast = forecast(&experiment, self.threads.count())?;
         if self.json {
             let value = json!({
                 "run": experiment.spec.run_name(),
                 "spec_hash": experiment.spec.hash(),
                 "spec": experiment.spec,
-                "programs": plans.into_iter().map(|plan| program_json(&lower(plan))).collect::<Vec<_>>(),
-                "forecast": forecast_json(&forecast(&experiment, self.threads.count())?),
+                "programs": plans()?.into_iter().map(|plan| program_json(&lower(plan))).collect::<Vec<_>>(),
+                "forecast": forecast_json(&forecast),
             });
             return out::print(&format!("{value:#}\n"));
         }
         let (name, run) = (&experiment.spec.name, experiment.spec.run_name());
-        out::print(&format!("# {name} ({run})\n{}\n{}\n", experiment.spec.to_yaml(), programs_text(plans)))?;
-        out::print(&forecast_text(&forecast(&experiment, self.threads.count())?))
+        out::print(&format!(
+            "# {name} ({run})\n{}\n{}\n",
+            experiment.spec.to_yaml(),
+            programs_text(plans()?)
+        ))?;
+        out::print(&forecast_text(&forecast))
     }
 }
 
@@ -82,7 +88,7 @@ fn programs_text(plans: Vec<Plan>) -> String {
     let mut text = String::new();
     for program in plans.into_iter().map(lower) {
         let mflop = program.flops() as f64 / 1e6;
-        let kib = (program.scratch_bytes() + program.kept_bytes()) as f64 / 1024.0;
+        let kib = program.scratch_bytes() as f64 / 1024.0;
         let _ = writeln!(
             text,
             "program {}: {mflop:.3} MFLOP in products, {kib:.1} KiB of memory a thread",
@@ -139,7 +145,7 @@ fn program_json(program: &Program) -> Value {
     json!({
         "name": program.name(),
         "flops": program.flops(),
-        "bytes": program.scratch_bytes() + program.kept_bytes(),
+        "bytes": program.scratch_bytes(),
         "inputs": ports(program.inputs()),
         "outputs": ports(program.outputs()),
     })

@@ -2,6 +2,7 @@
 
 mod answers;
 mod bench;
+mod bench_scaling;
 mod check;
 mod compare;
 mod completions;

@@ -72,6 +72,12 @@ impl Program {
         }
     }
 
+    /// One thread's working memory for [`prepare`](Program::prepare) and [`apply`](Program::apply) alone: without a
+    /// place for what the first stage keeps.
+    pub fn stage_scratch(&self) -> Scratch {
+        Scratch { kept: Kept { floats: Floats::zeroed(0) }, ..self.scratch() }
+    }
+
     /// Storage for what [`prepare`](Program::prepare) computes.
     pub fn kept(&self) -> Kept {
         Kept { floats: Floats::zeroed(self.kept_floats) }
@@ -84,6 +90,7 @@ impl Program {
     pub fn run(&self, scratch: &mut Scratch, inputs: &[&[f32]], outputs: &mut [&mut [f32]]) {
         check(&self.name, [&self.inputs, &self.outputs], inputs, outputs, 0..2);
         self.own(scratch);
+        assert_eq!(scratch.kept.floats.len, self.kept_floats, "this scratch is for single stages");
         let kept = scratch.kept.floats.pointer();
         self.stage(0, scratch, kept, inputs, outputs);
         self.stage(1, scratch, kept, inputs, outputs);

@@ -1,9 +1,12 @@
 //! MAML for supervised few-shot learning (paper, Algorithm 2).
 
 use super::{inner, loss};
-use crate::graph::{Plan, Port, Shape, Tape, Var, grad};
+use crate::graph::{Plan, Port, Shape, Tape, Var, grad, vjp};
 use crate::nn::{Moments, Network, Pass, Role};
 use crate::spec::{Loss, Order, Reduction};
+
+/// The most inner steps whose meta-gradient is one graph, with every step fused into its neighbours.
+const LONGEST_UNROLL: usize = 5;
 
 /// What the plans need to know of the experiment.
 #[derive(Clone, Debug)]
@@ -78,7 +81,7 @@ impl Learner {
                 passes.push(moments);
                 loss
             });
-            let mut gradient = self.outer_gradient(&theta, loss, &passes);
+            let mut gradient = self.outer_gradient_of(&theta, loss, &passes);
             if shared {
                 gradient = gradient.into_iter().map(|g| g.sum(&[0])).collect();
             }
@@ -110,6 +113,68 @@ impl Learner {
             (inputs, vec![Port::single("loss", loss)])
         };
         Plan::new("outer_loss", tape, inputs, outputs)
+    }
+
+    /// Whether the meta-gradient through so many inner steps is one graph. Longer ones are composed, step by step, of
+    /// [`step_adjoint`](Self::step_adjoint) and [`outer_gradient`](Self::outer_gradient), so that neither lowering nor
+    /// the graph grows with the steps. A network that counts its steps has another graph for each.
+    pub fn unrolls(&self, steps: usize) -> bool {
+        steps <= LONGEST_UNROLL || self.model.counts_steps()
+    }
+
+    /// One inner step on `n` points and its adjoint: θ′ = θ − α ∇L(θ) and, given λ′ = dL_outer/dθ′, λ = (dθ′/dθ)ᵀ λ′.
+    ///
+    /// Ports in: `theta`, `rate`, `support_x`, `support_y`, late `adjoint` (λ′, as theta).
+    /// Ports out: `adapted` (θ′, as theta), which the first stage writes, and `pulled` (λ, as theta).
+    /// To first order λ is λ′: then there is no port `adjoint` and no port `pulled`.
+    pub fn step_adjoint(&self, lead: &[usize], n: usize) -> Plan {
+        let tape = Tape::new();
+        let (inputs, outputs) = {
+            let layout = self.model.layout();
+            let theta = layout.inputs(&tape, lead);
+            let rate = tape.input(&[]);
+            let points = self.points(&tape, lead, n);
+            let (loss, _) = self.loss_on(&theta, &points, n, &Pass::default());
+            let adapted = self.inner_step(&theta, loss, rate, self.order == Order::Second);
+            let mut inputs = vec![layout.port("theta", &theta), Port::single("rate", rate)];
+            inputs.extend(points.ports("support"));
+            let mut outputs = vec![layout.port("adapted", &adapted)];
+            if self.order == Order::Second {
+                let adjoint = layout.inputs(&tape, lead);
+                inputs.push(layout.port("adjoint", &adjoint).late());
+                outputs[0].early = true;
+                outputs.push(layout.port("pulled", &vjp(&adapted, &adjoint, &theta)));
+            }
+            (inputs, outputs)
+        };
+        Plan::new("step_adjoint", tape, inputs, outputs)
+    }
+
+    /// The outer loss of parameters that have taken inner steps on `support` points, with its gradient with respect to
+    /// those adapted parameters: where the adjoints begin.
+    ///
+    /// Ports in: `theta`, `support_x` (only where [`Network::needs_support`]), `query_x`, `query_y`.
+    /// Ports out: `gradient` (as theta), `loss` (lead). Running averages as for
+    /// [`meta_gradient`](Self::meta_gradient).
+    pub fn outer_gradient(&self, lead: &[usize], support: usize, query: usize) -> Plan {
+        let tape = Tape::new();
+        let (inputs, outputs) = {
+            let theta = self.model.layout().inputs(&tape, lead);
+            let mut inputs = vec![self.model.layout().port("theta", &theta)];
+            let mut beside = None;
+            if self.model.needs_support() {
+                let x = self.xs(&tape, lead, support);
+                inputs.push(Port::single("support_x", x));
+                beside = Some(self.moments(&theta, x, 0));
+            }
+            let points = self.points(&tape, lead, query);
+            inputs.extend(points.ports("query"));
+            let pass = Pass { support: beside.as_deref(), ..Pass::default() };
+            let (loss, moments) = self.loss_on(&theta, &points, support, &pass);
+            let gradient = self.outer_gradient_of(&theta, loss, &[moments]);
+            (inputs, vec![self.model.layout().port("gradient", &gradient), Port::single("loss", loss)])
+        };
+        Plan::new("outer_gradient", tape, inputs, outputs)
     }
 
     /// One inner step on `n` points: `theta`, `rate`, `x`, `y` → `adapted` (as theta), `loss` (before the step).
@@ -236,7 +301,7 @@ impl Learner {
     }
 
     /// ∇ of the outer loss, with the distances of running averages in their places.
-    fn outer_gradient<'t>(
+    fn outer_gradient_of<'t>(
         &self,
         theta: &[Var<'t>],
         loss: Var<'t>,

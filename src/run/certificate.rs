@@ -7,6 +7,7 @@
 //! certificate is about the programs, not about the data. The order of the derivative is proven by its distance from
 //! the other order, which has to be far beyond the error.
 
+use super::composed::{Composed, Of};
 use super::experiment::Experiment;
 use super::few_shot::{self, classifier};
 use super::supervised;
@@ -177,8 +178,12 @@ fn supervised_of(
     let plan = plans.meta_gradient(&[], support, query, steps);
     let given: Vec<&[f64]> =
         if steps > 0 { vec![&theta, &rate, &sx, &sy, &qx, &qy] } else { vec![&theta, &qx, &qy] };
-    let (mut exact, mut lowered) =
-        (evaluate(&plan, &given).swap_remove(0), run_f32(device, plan, &given)?.swap_remove(0));
+    let mut exact = evaluate(&plan, &given).swap_remove(0);
+    // The program has the form that the run's has, which goes by the number of its steps.
+    let mut lowered = match plans.unrolls(spec.inner.steps) || device.batches() || steps == 0 {
+        true => run_f32(device, plan, &given)?.swap_remove(0),
+        false => composed_f32(&Composed::new(plans, support, query, steps, 1), &given),
+    };
     for (entry, (_, _, range)) in layout.entries.iter().zip(layout.parts()) {
         // What stands here is no gradient: no loss of training depends on a running average.
         if entry.role == Role::Average {
@@ -366,6 +371,16 @@ fn run_f32(device: &Device, plan: Plan, inputs: &[&[f64]]) -> Result<Vec<Vec<f64
     let mut slices: Vec<&mut [f32]> = outputs.iter_mut().map(|values| &mut values[..]).collect();
     program.run(&mut program.scratch()?, &inputs, &mut slices)?;
     Ok(outputs.into_iter().map(|values| values.into_iter().map(f64::from).collect()).collect())
+}
+
+/// The meta-gradient at `theta`, `rate` and the points.
+fn composed_f32(program: &Composed, inputs: &[&[f64]]) -> Vec<f64> {
+    let inputs: Vec<Vec<f32>> =
+        inputs.iter().map(|values| values.iter().map(|x| *x as f32).collect()).collect();
+    let points = [2, 3, 4, 5].map(|at| &inputs[at][..]);
+    let mut gradient = vec![0.0; inputs[0].len()];
+    program.run(0, &Of { theta: &inputs[0], rate: inputs[1][0], points }, &mut gradient);
+    gradient.into_iter().map(f64::from).collect()
 }
 
 fn after<'a>(theta: &'a [f64], batch: &'a [Vec<f64>]) -> Vec<&'a [f64]> {

@@ -3,11 +3,13 @@
 use super::certificate::Certificate;
 use super::few_shot::{self, FewShot};
 use super::learner::Learner;
+use super::programs::Counts;
 use super::rl::{self, Reinforcement};
 use super::supervised::{self, Supervised};
 use crate::error::{Error, Result};
 use crate::graph::Plan;
 use crate::meta::build;
+use crate::meta::supervised::Learner as Plans;
 use crate::nn::block::Misfit;
 use crate::plugin::{Plugin, SearchPath};
 use crate::record::{DataRecord, GradientRecord, Host, Identity, Manifest, PluginRecord, Stamp, Status};
@@ -138,19 +140,31 @@ impl Experiment {
                 policy.fisher(&[], rows),
             ]);
         }
-        let (plans, counts) = if self.plugin.info.kind == PluginKind::Data {
-            let shape = self.plugin.data(params)?.spaces().item_shape.clone();
-            (few_shot::plans(spec, Method::Maml, &shape)?, few_shot::counts(spec))
-        } else {
-            let tasks = self.plugin.tasks(params)?;
-            let (x, y) = (tasks.spaces().x.len(), tasks.spaces().y.len());
-            (supervised::plans(spec, Method::Maml, &[x], y)?, supervised::counts(spec))
+        let (plans, counts) = self.supervised()?;
+        let mut training = match plans.unrolls(spec.inner.steps) {
+            true => vec![plans.meta_gradient(&[], counts.support, counts.query, spec.inner.steps)],
+            false => vec![
+                plans.step_adjoint(&[], counts.support),
+                plans.outer_gradient(&[], counts.support, counts.query),
+            ],
         };
-        Ok(vec![
-            plans.meta_gradient(&[], counts.support, counts.query, spec.inner.steps),
+        training.extend([
             plans.adapt(&[], counts.eval[0]),
             plans.evaluate_after(&[], counts.eval[0], counts.query, 0),
-        ])
+        ]);
+        Ok(training)
+    }
+
+    /// What the plans of a supervised experiment are made from, and the points of its tasks.
+    pub fn supervised(&self) -> Result<(Plans, Counts)> {
+        let (spec, params) = (&self.spec, &self.spec.task.params);
+        if self.plugin.info.kind == PluginKind::Data {
+            let shape = self.plugin.data(params)?.spaces().item_shape.clone();
+            return Ok((few_shot::plans(spec, Method::Maml, &shape)?, few_shot::counts(spec)));
+        }
+        let tasks = self.plugin.tasks(params)?;
+        let (x, y) = (tasks.spaces().x.len(), tasks.spaces().y.len());
+        Ok((supervised::plans(spec, Method::Maml, &[x], y)?, supervised::counts(spec)))
     }
 
     /// The file of test tasks, if it lies below the spec's folder: a copy goes into the run folder, at the same place,

@@ -1,8 +1,9 @@
 //! What an experiment will take, before it runs: parameters, work, memory and time.
 //!
-//! Time is measured, not modelled: one meta-iteration and one evaluation of every method on a few tasks, in the very
-//! code that the run uses, and then multiplied.
+//! Time and memory are measured, not modelled: the gradient certificate, one meta-iteration and one evaluation of every method on a few tasks, in the very
+//! code that the run uses. Time is then multiplied, and to memory is added what grows with the run.
 
+use super::certificate::certificates;
 use super::experiment::Experiment;
 use super::learner::{Learner, Split, State};
 use super::session::{start, twin};
@@ -51,6 +52,8 @@ impl MethodForecast {
 /// Measures an experiment on this machine with so many threads.
 pub fn forecast(experiment: &Experiment, threads: usize) -> Result<Forecast> {
     let spec = &experiment.spec;
+    // As a run does first; it may take more memory than the run itself.
+    certificates(experiment, &super::device(spec)?)?;
     let few = |count: usize| count.min(threads);
     let mut small = spec.clone();
     // Sampled test tasks cost the same as those of a file, of which a few would not be all.
@@ -64,20 +67,25 @@ pub fn forecast(experiment: &Experiment, threads: usize) -> Result<Forecast> {
     let largest = small.eval.support.first().copied().unwrap_or(1) as f64;
     let supports = spec.eval.support.iter().map(|size| *size as f64 / largest).sum::<f64>();
     let small = experiment.with(small);
-    let mut few_tasks = small.learner(threads)?;
-    let (mut all_tasks, mut methods) = (None, vec![]);
-    for (number, method) in spec.methods.iter().enumerate() {
-        let scale = |all: usize| all as f64 / few(all) as f64;
-        let [mut train_secs, mut eval_secs] = measure(&small.spec, &mut *few_tasks, *method)?;
-        train_secs *= scale(spec.outer.tasks);
-        eval_secs *= scale(spec.eval.tasks);
-        if train_secs.max(eval_secs) < WHOLE {
-            let learner = match &mut all_tasks {
-                Some(learner) => learner,
-                None => all_tasks.insert(experiment.with(whole.clone()).learner(threads)?),
-            };
-            [train_secs, eval_secs] = measure(&whole, &mut **learner, *method)?;
+    let mut learner = small.learner(threads)?;
+    let scale = |all: usize| all as f64 / few(all) as f64;
+    let mut times = vec![];
+    for method in &spec.methods {
+        let [train_secs, eval_secs] = measure(&small.spec, &mut *learner, *method)?;
+        times.push([train_secs * scale(spec.outer.tasks), eval_secs * scale(spec.eval.tasks)]);
+    }
+    let is_short = |times: &[f64; 2]| times[0].max(times[1]) < WHOLE;
+    let measured_all = times.iter().any(is_short);
+    if measured_all {
+        // Never both at once, which would take more memory than the run.
+        drop(learner);
+        learner = experiment.with(whole.clone()).learner(threads)?;
+        for (method, times) in spec.methods.iter().zip(&mut times).filter(|(_, times)| is_short(times)) {
+            *times = measure(&whole, &mut *learner, *method)?;
         }
+    }
+    let mut methods = vec![];
+    for (number, (method, [train_secs, eval_secs])) in spec.methods.iter().zip(times).enumerate() {
         let learnt = if *method == Method::Random { 0 } else { spec.outer.iterations as u64 };
         // A method that uses what another has learnt is evaluated as often.
         let iterations = if twin(spec, number).is_some() { 0 } else { learnt };
@@ -88,10 +96,10 @@ pub fn forecast(experiment: &Experiment, threads: usize) -> Result<Forecast> {
         };
         methods.push(MethodForecast {
             method: *method,
-            parameters: few_tasks.layout(*method).size(),
+            parameters: learner.layout(*method).size(),
             iterations,
             train_secs,
-            evaluations: match (few_tasks.validates(), spec.eval.select) {
+            evaluations: match (learner.validates(), spec.eval.select) {
                 (false, _) => between + 1,
                 (true, Select::Last) => 2 * (between + 1),
                 // One more, on the test tasks.
@@ -104,16 +112,13 @@ pub fn forecast(experiment: &Experiment, threads: usize) -> Result<Forecast> {
         * (spec.eval.tasks * (spec.eval.steps + 1) * spec.eval.support.len()) as u64;
     // The weights of every evaluation are kept, and twice more while their file is made.
     let saved: u64 = methods.iter().map(|method| 3 * 4 * method.evaluations * method.parameters as u64).sum();
-    let measured_all = all_tasks.is_some();
     let more = if measured_all { 0 } else { (spec.outer.tasks - few(spec.outer.tasks)) as u64 };
     let parameters = methods.iter().map(|method| method.parameters).max().unwrap_or(0);
-    let task_bytes = bytes_of_task(experiment, parameters)?;
-    Ok(Forecast {
-        flops: flops(experiment)?,
-        peak_bytes: resident_bytes().map(|now| now + more * task_bytes + rows * ROW_BYTES + saved),
-        methods,
-        threads,
-    })
+    let grows = more * bytes_of_task(experiment, parameters)? + rows * ROW_BYTES + saved;
+    // The largest moment may have been the certificate or the lowering, or is still to come.
+    let peak_bytes =
+        process_bytes("VmRSS").zip(process_bytes("VmHWM")).map(|(now, most)| most.max(now + grows));
+    Ok(Forecast { flops: flops(experiment)?, peak_bytes, methods, threads })
 }
 
 /// Seconds of one meta-iteration and of one evaluation, at the initial parameters.
@@ -140,7 +145,8 @@ fn flops(experiment: &Experiment) -> Result<u64> {
     let of = |name: &str| programs.iter().find(|p| p.name() == name).map_or(0, Program::flops);
     let tasks = spec.outer.tasks as u64;
     if experiment.plugin.info.kind != PluginKind::Environment {
-        return Ok(tasks * of("meta_gradient"));
+        let composed = spec.inner.steps as u64 * of("step_adjoint") + of("outer_gradient");
+        return Ok(tasks * (of("meta_gradient") + composed));
     }
     let horizon = spec.task.horizon.unwrap_or(1) as u64;
     let (support, query, steps) = (spec.task.support as u64, spec.task.query as u64, spec.inner.steps as u64);
@@ -168,15 +174,17 @@ fn bytes_of_task(experiment: &Experiment, parameters: usize) -> Result<u64> {
         // Trajectories as they were collected, and once more in pieces.
         2 * episodes * spec.task.horizon.unwrap_or(1) * step + parameters * (spec.inner.steps + 4)
     } else {
-        2 * parameters
+        let (plans, counts) = experiment.supervised()?;
+        let width = plans.model.input().iter().product::<usize>() + plans.model.outputs();
+        parameters + (counts.support + counts.query) * width
     };
     Ok(4 * floats as u64)
 }
 
-/// The size of this process now.
-fn resident_bytes() -> Option<u64> {
+/// The size of this process: `VmRSS` now, `VmHWM` at its largest.
+fn process_bytes(what: &str) -> Option<u64> {
     let text = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix(what)?.strip_prefix(':'))?;
     let kib: u64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
     Some(kib * 1024)
 }

@@ -14,6 +14,8 @@
 //! | `learner` | what the loop asks of a learning problem |
 //! | `supervised`, `few_shot`, `rl` | the learning problems of the paper (Algorithm 2 on drawn and on stored points, Algorithm 3) |
 //! | `programs`, `batched` | what the first two share: the programs of a method, for one task or for many in a launch |
+//! | `meta_gradient`, `composed`, `reversal` | through a few inner steps in one program, or through many within little memory |
+//! | `budget` | what programs take, and `memory_budget` |
 //! | `rollout`, `returns`, `baseline` | trajectories, their returns and advantages |
 //! | `optimizer`, `trust_region`, `reduce` | outer steps, and sums over tasks in one fixed order |
 //! | `test_tasks` | the tasks of evaluations |
@@ -24,18 +26,22 @@
 
 pub mod baseline;
 pub mod batched;
+pub mod budget;
 pub mod certificate;
+pub mod composed;
 pub mod experiment;
 pub mod few_shot;
 pub mod film;
 pub mod forecast;
 pub mod learner;
+pub mod meta_gradient;
 pub mod optimizer;
 pub mod paper;
 pub mod programs;
 pub mod reduce;
 pub mod replay;
 pub mod returns;
+pub mod reversal;
 pub mod rl;
 pub mod rollout;
 pub mod saved;

@@ -2,7 +2,9 @@
 //! meta-gradient, a task's adaptation curve, and the outer step over a batch of tasks.
 
 use super::batched::{Batched, Curves};
+use super::composed::Of;
 use super::learner::State;
+use super::meta_gradient::MetaGradient;
 use super::optimizer::GradientOptimizer;
 use super::reduce::{sum_rows, sum_values};
 use super::workers::Shared;
@@ -50,10 +52,11 @@ impl<T> Stages<T> {
     }
 }
 
-struct Training {
-    program: Shared,
-    /// Whether the program adapts on support points first.
-    adapts: bool,
+enum Training {
+    /// Adapts on support points first.
+    Adapting(MetaGradient),
+    /// Without an inner step.
+    Ordinary(Shared),
 }
 
 /// Points of one task, over all its classes.
@@ -179,7 +182,7 @@ impl Programs {
     pub fn ordinary(plans: &Plans, points: usize, threads: usize) -> Programs {
         let program = Shared::new(lower(plans.meta_gradient(&[], 0, points, 0)), threads);
         let alone = Alone {
-            train: Some(Training { program, adapts: false }),
+            train: Some(Training::Ordinary(program)),
             adapt: None,
             evaluate: Stages(vec![]),
             beside: false,
@@ -187,10 +190,29 @@ impl Programs {
         Programs { layout: plans.model.layout(), how: How::Alone(alone) }
     }
 
+    /// What computes the meta-gradient of one task, where something does.
+    pub fn meta_gradient(&mut self) -> Option<&mut MetaGradient> {
+        match &mut self.how {
+            How::Alone(Alone { train: Some(Training::Adapting(gradient)), .. }) => Some(gradient),
+            How::Alone(_) | How::Together(_) => None,
+        }
+    }
+
+    /// Working memory of everything else on the processor, of all threads.
+    pub fn other_bytes(&self) -> u64 {
+        let How::Alone(alone) = &self.how else { return 0 };
+        let stages = |stages: &Stages<Shared>| stages.0.iter().flatten().map(Shared::bytes).sum::<u64>();
+        let train = match &alone.train {
+            Some(Training::Ordinary(program)) => program.bytes(),
+            Some(Training::Adapting(_)) | None => 0,
+        };
+        train + stages(&alone.evaluate) + alone.adapt.as_ref().map_or(0, stages)
+    }
+
     /// Whether training takes query points beside the support points.
     pub fn adapts(&self) -> bool {
         match &self.how {
-            How::Alone(alone) => alone.train.as_ref().is_some_and(|training| training.adapts),
+            How::Alone(alone) => matches!(alone.train, Some(Training::Adapting(_))),
             How::Together(batched) => batched.adapts,
         }
     }
@@ -278,12 +300,14 @@ impl Alone {
             // A fine-tuned classifier is trained by programs of its own.
             Method::Random | Method::Finetune | Method::NearestNeighbour => None,
             Method::Maml | Method::Fomaml => {
-                Some(plans.meta_gradient(&[], *support, *query, spec.inner.steps))
+                let steps = spec.inner.steps;
+                Some(Training::Adapting(MetaGradient::new(plans, *support, *query, steps, threads)))
             }
             // The released baselines train on the support points alone (protocol A.1).
-            Method::Pretrained | Method::Oracle => Some(plans.meta_gradient(&[], 0, *support, 0)),
+            Method::Pretrained | Method::Oracle => {
+                Some(Training::Ordinary(shared(plans.meta_gradient(&[], 0, *support, 0))))
+            }
         };
-        let adapts = matches!(method, Method::Maml | Method::Fomaml);
         // Only a network that counts steps has more than one stage (see `Network::counts_steps`).
         let counts_steps = plans.model.counts_steps() && !method.classifies();
         let last = if counts_steps { spec.inner.steps } else { 0 };
@@ -294,29 +318,26 @@ impl Alone {
         let beside = plans.model.needs_support();
         let evaluate = |n: usize| row(&|at| plans.evaluate_after(&[], n, *query, at));
         let evaluate = if beside { eval.iter().map(|n| evaluate(*n)).collect() } else { vec![evaluate(0)] };
-        Alone {
-            train: train.map(|plan| Training { program: shared(plan), adapts }),
-            adapt,
-            evaluate: Stages(evaluate),
-            beside,
-        }
+        Alone { train, adapt, evaluate: Stages(evaluate), beside }
     }
 
     fn gradient(&self, thread: usize, state: &State, rate: f32, work: &mut TaskWork) -> Result<()> {
         let Some(training) = &self.train else {
             return Err(Error::Run(format!("{} is not trained", state.method.word())));
         };
-        let (theta, rate) = (&state.theta[..], [rate]);
+        let theta = &state.theta[..];
         let TaskWork { support, query, gradient, loss } = work;
         gradient.resize(theta.len(), 0.0);
-        let outputs: &mut [&mut [f32]] = &mut [gradient, std::slice::from_mut(loss)];
-        if training.adapts {
-            let inputs = [theta, &rate, &support.x, &support.y, &query.x, &query.y];
-            training.program.run(thread, &inputs, outputs)?;
-        } else {
-            training.program.run(thread, &[theta, &support.x, &support.y], outputs)?;
+        match training {
+            Training::Adapting(program) => {
+                let points: [&[f32]; 4] = [&support.x, &support.y, &query.x, &query.y];
+                program.run(thread, &Of { theta, rate, points }, gradient, loss)
+            }
+            Training::Ordinary(program) => {
+                let outputs: &mut [&mut [f32]] = &mut [gradient, std::slice::from_mut(loss)];
+                program.run(thread, &[theta, &support.x, &support.y], outputs)
+            }
         }
-        Ok(())
     }
 
     fn curve(

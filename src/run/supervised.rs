@@ -1,5 +1,6 @@
 //! Algorithm 2 at work: tasks from a plugin, meta-gradients from a program, an outer optimiser.
 
+use super::budget;
 use super::learner::{Learner, Split, State};
 use super::programs::{Counts, Curve, Points, Programs, TaskWork, TestTask, accuracy, outer_step};
 use super::test_tasks;
@@ -48,13 +49,17 @@ impl Supervised {
             test_tasks::of(spec, spec_folder, &task_names, |seed, task| first.sample_task(seed, task))?;
         let val_tasks =
             test_tasks::validation(spec, &task_names, |seed, task| first.sample_task(seed, task))?;
+        let counts = counts(spec);
         let methods = spec.methods.iter().map(|method| {
             let width = inputs(&shape, *method);
             let plans = plans(spec, *method, &[width], shape.y.len())?;
-            Ok((*method, Programs::new(spec, *method, &plans, &counts(spec), (device, threads))?))
+            Ok((*method, Programs::new(spec, *method, &plans, &counts, (device, threads))?))
         });
+        let mut methods: BTreeMap<Method, Programs> = methods.collect::<Result<_>>()?;
+        let width = inputs(&shape, Method::Oracle) + shape.y.len();
+        budget::keep_within(spec, threads, (&counts, width), 0, methods.values_mut().collect())?;
         Ok(Supervised {
-            methods: methods.collect::<Result<_>>()?,
+            methods,
             spec: spec.clone(),
             workers: Workers::new(instances)?,
             test_tasks,

@@ -92,6 +92,11 @@ impl Shared {
         Ok(Shared { scratch: scratch?, program })
     }
 
+    /// Working memory of all threads.
+    pub fn bytes(&self) -> u64 {
+        (self.scratch.len() * self.program.scratch_bytes()) as u64
+    }
+
     /// The working memory of a thread.
     pub fn scratch(&self, thread: usize) -> MutexGuard<'_, Scratch> {
         lock(&self.scratch[thread])

@@ -11,6 +11,7 @@
 
 mod block;
 mod bounds;
+mod bytes;
 mod declared;
 mod diagnostic;
 mod docs;
@@ -32,6 +33,7 @@ mod tree;
 mod walk;
 mod words;
 
+pub use bytes::Bytes;
 pub use diagnostic::{Diagnostic, Diagnostics};
 pub use draft::{Draft, MAX_BYTES, limited, read};
 pub use json_schema::json_schema;

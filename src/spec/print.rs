@@ -40,14 +40,14 @@ impl Spec {
         format!("{head}{body}")
     }
 
-    /// SHA-256, in hexadecimal, of everything that decides a result: the spec without its device, its
-    /// isolation and the published numbers, as JSON with
-    /// sorted keys and shortest exact numbers.
+    /// SHA-256, in hexadecimal, of everything that decides a result: the spec without its device, its memory budget, its
+    /// isolation and the published numbers, as JSON with sorted keys and shortest exact numbers.
     pub fn hash(&self) -> String {
         let mut value = serde_json::to_value(self).unwrap_or_default();
         if let Value::Object(map) = &mut value {
             map.shift_remove("device");
             map.shift_remove("isolation");
+            map.shift_remove("memory_budget");
             map.shift_remove("published");
         }
         for (block, key, default) in ADDED_LATER {

@@ -37,6 +37,20 @@ pub(super) fn check(walked: &Walked, kind: Option<PluginKind>, root: &Node, repo
             "remove the line",
         );
     }
+    if spec.memory_budget.is_some() && report.clean(&["memory_budget"]) {
+        if kind == Some(PluginKind::Environment) {
+            fail(
+                "memory_budget",
+                "`memory_budget` is for supervised learning, and `task.plugin` is an environment",
+                "remove the line; policy gradients are computed in pieces of a batch already",
+            );
+        } else if spec.device != Device::Cpu && report.clean(&["device"]) {
+            let message =
+                format!("`memory_budget` is for device cpu, and `device` is {}", spec.device.word());
+            let help = "remove the line; a GPU takes as many tasks at once as its memory holds";
+            fail("memory_budget", &message, help);
+        }
+    }
     if spec.model.layers.is_some() && report.clean(&["model.layers"]) {
         if !spec.model.hidden.is_empty() && report.clean(&["model.hidden"]) {
             fail(

@@ -3,6 +3,7 @@
 //! Field documentation is the help text. Sources: "paper" is Finn, Abbeel and Levine (ICML 2017);
 //! "released" is the authors' published code.
 
+use super::bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -24,6 +25,11 @@ pub struct Spec {
     pub published: Vec<Published>,
     /// What the programs run on; `--device` on the command line says it too. It changes results by rounding only.
     pub device: Device,
+    /// The most memory that the programs of all threads and their tasks may take, such as `256 MiB`; null: as much as is
+    /// fastest. Of more than 5 inner steps those are repeated whose intermediate results do not fit (supervised only). It
+    /// changes no bit of a result.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_budget: Option<Bytes>,
     #[serde(default, skip_serializing_if = "Isolation::is_none")]
     pub isolation: Isolation,
 }

@@ -5,6 +5,7 @@
 
 use super::block::{Block, Field};
 use super::bounds::Bounds;
+use super::bytes::Bytes;
 use super::layers;
 use super::params::{self, ParamTable, PluginKind};
 use super::report::Report;
@@ -44,9 +45,23 @@ pub(super) fn walk(root: &Node, report: &Report, plugin: Option<(&ParamTable, Pl
     let eval = eval(top.field("eval").block(), task.support, task.sampling);
     let published = published(top.field("published"));
     let device = top.field("device").word(Device::Cpu);
+    let memory_budget = top.field("memory_budget").given().and_then(|field| bytes(&field));
     let isolation = isolation(top.field("isolation"));
     sweep(top.field("sweep").block());
-    let spec = Spec { name, seed, methods, task, model, inner, outer, eval, published, device, isolation };
+    let spec = Spec {
+        name,
+        seed,
+        methods,
+        task,
+        model,
+        inner,
+        outer,
+        eval,
+        published,
+        device,
+        memory_budget,
+        isolation,
+    };
     Walked { spec, loss_is_known }
 }
 
@@ -58,6 +73,11 @@ fn isolation(field: Field<'_>) -> Isolation {
         },
         _ => Isolation::None,
     }
+}
+
+fn bytes(field: &Field<'_>) -> Option<Bytes> {
+    let text = field.text(Bytes::WHAT, |text| text.parse::<Bytes>().map(|_| ()))?;
+    text.parse().ok()
 }
 
 fn name(field: &Field<'_>) -> String {

@@ -75,6 +75,23 @@ fn what_does_not_depend_on_the_vector_is_kept() {
 }
 
 #[test]
+fn the_first_stage_writes_what_depends_on_no_late_input() {
+    for activation in [Activation::Relu, Activation::Tanh] {
+        let build = || learner(Order::Second, activation, &[40, 40]).step_adjoint(&[], 10);
+        compare(build, &data(&build()), 1e-6, 1e-4);
+    }
+    let plan = || learner(Order::Second, Activation::Tanh, &[9]).step_adjoint(&[], 4);
+    let (program, inputs) = (lower(plan()), single(&data(&plan())));
+    let whole = run(&program, &inputs);
+    let (mut adapted, mut kept) = (vec![f32::NAN; whole[0].len()], program.kept());
+    let mut given: Vec<&[f32]> = inputs.iter().map(|port| &port[..]).collect();
+    given[4] = &[];
+    let outputs: &mut [&mut [f32]] = &mut [&mut adapted, &mut []];
+    program.prepare(&mut program.stage_scratch(), &mut kept, &given, outputs);
+    assert_eq!(bits(&[adapted]), bits(&whole[..1]));
+}
+
+#[test]
 fn the_same_bits_on_every_thread() {
     let build = || learner(Order::Second, Activation::Tanh, &[37, 53]).meta_gradient(&[], 9, 9, 2);
     let program: Program = lower(build());

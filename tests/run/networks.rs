@@ -67,3 +67,20 @@ fn layers_that_do_not_fit_the_plugin_are_refused_at_their_line() {
     let text = String::from_utf8_lossy(&output.stderr).to_string();
     assert!(text.contains("end.yaml:7:") && text.contains("the task asks for 1 number"), "{text}");
 }
+
+#[test]
+fn a_memory_budget_changes_no_byte() {
+    let folder = tempfile::tempdir().unwrap();
+    let layers = "[{kind: linear, width: 8}, batch_norm, relu, linear]";
+    let spec = spec(folder.path(), "spec", &format!("{{layers: {layers}}}"));
+    let seven = ["--set", "inner.steps=7", "--set", "methods=[maml, fomaml, pretrained]"];
+    let out = |name: &str| folder.path().join(name);
+    run(&spec, &out("whole"), &[&seven[..], &["--threads", "1"]].concat());
+    for (name, more) in [
+        ("little", &["--set", "memory_budget=120 KiB", "--threads", "3"][..]),
+        ("less", &["--set", "memory_budget=40 KiB", "--threads", "1"]),
+    ] {
+        run(&spec, &out(name), &[&seven[..], more].concat());
+        assert_same(&out("whole"), &out(name), name);
+    }
+}

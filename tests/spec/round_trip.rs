@@ -187,6 +187,8 @@ impl Draw {
             },
             published: vec![],
             device: Device::Cpu,
+            memory_budget: (!reinforce && self.coin())
+                .then(|| mamlx::spec::Bytes(1 + self.below(1 << 50) as u64)),
             isolation: if reinforce && self.coin() {
                 Isolation::Process { time_limit_secs: self.rate(1000.0) }
             } else {

@@ -90,6 +90,15 @@ impl Classifier {
         Ok(Classifier { training, test, points, classes, body: body.layout().size() })
     }
 
+    /// Working memory of its programs, of all threads.
+    pub fn bytes(&self) -> u64 {
+        self.training.other_bytes()
+            + match &self.test {
+                Test::Finetune { programs, .. } => programs.other_bytes(),
+                Test::Neighbour(features) => features.iter().map(Shared::bytes).sum(),
+            }
+    }
+
     /// A training batch of this classifier.
     pub fn batch(&self, spec: &Spec, iteration: u64, number: usize, counts: &[u32]) -> Vec<Drawn> {
         super::sampler::batch(spec.seed, iteration, number as u32, counts, self.points, spec.task.rotate)

@@ -9,6 +9,7 @@ use crate::meta::supervised::Learner as Plans;
 use crate::nn::Layout;
 use crate::plugin::{DataSpaces, Plugin};
 use crate::record::row::{EvalRow, TimingRow, TrainRow};
+use crate::run::budget;
 use crate::run::learner::{Learner, Split, State};
 use crate::run::programs::{Counts, Curve, Points, Programs, TaskWork, TestTask, accuracy, outer_step};
 use crate::run::supervised;
@@ -93,6 +94,7 @@ impl FewShot {
         let train = part(spec, &spaces, "train", spec.task.support)?;
         let test = part(spec, &spaces, Split::Test.name(), shots)?;
         let val = validation(spec, &spaces, shots)?;
+        let counts = counts(spec);
         let methods = spec.methods.iter().map(|method| {
             let item = &spaces.item_shape;
             if method.classifies() {
@@ -101,11 +103,21 @@ impl FewShot {
                 return Ok((*method, Learning::Classes(Box::new(classifier))));
             }
             let (plans, on) = (plans(spec, *method, item)?, (device, threads));
-            let programs = Programs::new(spec, *method, &plans, &counts(spec), on)?;
+            let programs = Programs::new(spec, *method, &plans, &counts, on)?;
             Ok((*method, Learning::Tasks(Box::new(programs))))
         });
+        let mut methods: BTreeMap<Method, Learning> = methods.collect::<Result<_>>()?;
+        let width = spaces.item_shape.iter().product::<usize>() + ways(spec);
+        let (mut programs, mut more) = (vec![], 0);
+        for learning in methods.values_mut() {
+            match learning {
+                Learning::Tasks(tasks) => programs.push(&mut **tasks),
+                Learning::Classes(classifier) => more += classifier.bytes(),
+            }
+        }
+        budget::keep_within(spec, threads, (&counts, width), more, programs)?;
         Ok(FewShot {
-            methods: methods.collect::<Result<_>>()?,
+            methods,
             workers: Workers::new(readers)?,
             batch: vec![TaskWork::default(); spec.outer.tasks],
             train,
