@@ -1,6 +1,7 @@
 //! The pure numerics of the run room against hand-computed and independently computed answers.
 
 mod baseline;
+mod estimator;
 mod optimizer;
 mod reduce;
 mod returns;

@@ -11,7 +11,7 @@ use crate::meta::build;
 use crate::nn::block::Misfit;
 use crate::plugin::{Plugin, SearchPath};
 use crate::record::{DataRecord, GradientRecord, Host, Identity, Manifest, PluginRecord, Stamp, Status};
-use crate::spec::{self, Draft, Method, Order, PluginKind, Spec, SweepRun, Word};
+use crate::spec::{self, Draft, Estimator, Method, Order, PluginKind, Spec, SweepRun, Word};
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
@@ -129,14 +129,16 @@ impl Experiment {
             let spaces = env.spaces();
             let policy = build::policy(&spec.model, spaces.observation.len(), spaces.action.len());
             let rows = rl::piece_rows(spec);
-            return Ok(vec![
+            let score = (spec.outer.estimator != Estimator::Maml).then(|| policy.score(&[], rows));
+            let always = [
                 policy.act(&[], spec.task.support),
                 policy.policy_gradient(&[], rows),
                 policy.policy_curvature(&[], rows),
                 policy.surrogate(&[], rows, false),
                 policy.surrogate(&[], rows, true),
                 policy.fisher(&[], rows),
-            ]);
+            ];
+            return Ok(always.into_iter().chain(score).collect());
         }
         let (plans, counts) = if self.plugin.info.kind == PluginKind::Data {
             let shape = self.plugin.data(params)?.spaces().item_shape.clone();
