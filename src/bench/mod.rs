@@ -8,11 +8,13 @@
 //! | `workload` | the table of workloads, and how many operations each takes |
 //! | `supervised` | meta-steps of regression and classification |
 //! | `policy` | gradients and curvature products of trust-region meta-reinforcement learning |
+//! | `environment` | steps of environments, with and without a policy |
 //! | `arrays` | synthetic data, or another framework's from a file |
 //! | `stopwatch` | repeated timing, memory of the process |
 //! | `peak` | what this machine's matrix product reaches |
 
 mod arrays;
+mod environment;
 pub mod peak;
 mod policy;
 pub mod stopwatch;
@@ -23,7 +25,7 @@ pub use arrays::Arrays;
 pub use supervised::learner;
 pub use workload::{WORKLOADS, Workload};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::record::weights::Tensor;
 use std::time::Duration;
 
@@ -37,6 +39,10 @@ pub trait Work {
     fn profile(&mut self) -> Vec<(String, Duration)>;
     /// Bytes of working memory that one thread holds for the task it is at.
     fn bytes_per_task(&self) -> usize;
+    /// Environment steps that the latest step took; none where there is no environment.
+    fn env_steps(&self) -> Option<u64> {
+        None
+    }
 }
 
 impl Workload {
@@ -44,11 +50,17 @@ impl Workload {
     ///
     /// Errors: [`crate::error::Error::Input`] when given data lack a tensor or have another shape.
     pub fn prepare(&self, threads: usize, data: Option<&Arrays>) -> Result<Box<dyn Work>> {
-        let synthetic = Arrays::default();
+        let (synthetic, given) = (Arrays::default(), data.is_some());
         let data = data.unwrap_or(&synthetic);
         match &self.kind {
             workload::Kind::Supervised(sizes) => {
                 Ok(Box::new(supervised::Supervised::new(sizes, threads, data)?))
+            }
+            workload::Kind::Environment(_) if given => {
+                Err(Error::Input(format!("--data: {} draws its own", self.name)))
+            }
+            workload::Kind::Environment(sizes) => {
+                Ok(Box::new(environment::EnvironmentWork::new(sizes, threads)?))
             }
             workload::Kind::Policy { sizes, quantity } => {
                 Ok(Box::new(policy::PolicyWork::new(sizes, *quantity, threads, data)?))

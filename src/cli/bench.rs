@@ -56,7 +56,8 @@ struct Line {
     peak_rss_mb: Option<f64>,
     /// Of this process before the workload was built.
     idle_rss_mb: Option<f64>,
-    tasks_per_s: f64,
+    tasks_per_s: Option<f64>,
+    env_steps_per_s: Option<f64>,
     gflops: Option<f64>,
     /// GFLOP/s of a 1024³ product on every thread at once, in the same process.
     sgemm_gflops: f64,
@@ -126,6 +127,9 @@ impl Bench {
     fn slowest(&self, workload: &Workload, count: usize) -> Result<()> {
         let data = self.data.as_deref().map(Arrays::read).transpose()?;
         let mut work = workload.prepare(1, data.as_ref())?;
+        if work.profile().is_empty() {
+            return Err(Error::Input(format!("--kernels: {} runs no kernels", workload.name)));
+        }
         let (began, mut rounds, mut times) = (Instant::now(), 1, work.profile());
         while began.elapsed() < PROFILE {
             rounds += 1;
@@ -153,7 +157,8 @@ impl Bench {
         let compile_s = began.elapsed().as_secs_f64();
         let timing = time(&mut *work, usize::from(self.repetitions))?;
         let peak_rss = peak_memory();
-        let bytes_per_task = work.bytes_per_task();
+        let (bytes_per_task, env_steps) = (work.bytes_per_task(), work.env_steps());
+        let per_second = |count: Option<u64>| count.map(|n| n as f64 / timing.median * 1e3);
         drop(work);
         let sgemm_gflops = peak::sgemm(threads, PEAK_TRIES)?;
         let gflops = workload.flops().map(|flops| flops / timing.median / 1e6);
@@ -170,7 +175,8 @@ impl Bench {
             compile_s,
             peak_rss_mb: peak_rss.map(megabytes),
             idle_rss_mb: idle.map(megabytes),
-            tasks_per_s: workload.tasks() as f64 / timing.median * 1e3,
+            tasks_per_s: per_second(workload.tasks().map(|n| n as u64)),
+            env_steps_per_s: per_second(env_steps),
             gflops,
             sgemm_gflops,
             share_of_sgemm: gflops.map(|rate| rate / sgemm_gflops),
@@ -181,8 +187,18 @@ impl Bench {
     /// Every workload in a process of its own, so that one's memory and warm caches are not another's.
     fn each_alone(&self, workloads: &[&Workload]) -> Result<()> {
         let program = std::env::current_exe().map_err(Error::io("find", "this program"))?;
-        let headings =
-            ["workload", "ms", "min", "max", "tasks/s", "GFLOP/s", "of sgemm", "lowered in", "memory"];
+        let headings = [
+            "workload",
+            "ms",
+            "min",
+            "max",
+            "tasks/s",
+            "env steps/s",
+            "GFLOP/s",
+            "of sgemm",
+            "lowered in",
+            "memory",
+        ];
         let mut table = Table::new(headings);
         for workload in workloads {
             if !self.json {
@@ -215,14 +231,15 @@ impl Bench {
 }
 
 impl Line {
-    fn cells(&self) -> [String; 9] {
+    fn cells(&self) -> [String; 10] {
         let above = self.peak_rss_mb.zip(self.idle_rss_mb).map(|(peak, idle)| peak - idle);
         [
             self.workload.clone(),
             format!("{:.3}", self.ms_per_meta_step),
             format!("{:.3}", self.ms_min),
             format!("{:.3}", self.ms_max),
-            format!("{:.0}", self.tasks_per_s),
+            self.tasks_per_s.map_or(String::new(), |rate| format!("{rate:.0}")),
+            self.env_steps_per_s.map_or(String::new(), |rate| format!("{rate:.0}")),
             self.gflops.map_or(String::new(), |rate| format!("{rate:.1}")),
             self.share_of_sgemm.map_or(String::new(), |share| format!("{:.0} %", 100.0 * share)),
             format!("{:.3} s", self.compile_s),
