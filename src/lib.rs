@@ -21,7 +21,7 @@
 //! | [`plugin`] | descriptor, environments, tasks, data | spec (parameter tables) | knows graphs |
 //! | [`run`] | Spec, Program, plugin → rows | spec, graph, nn, meta, lower, plugin, record | formats text for files |
 //! | [`data`] | published files, data folders, pictures of tasks | spec, plugin, run (its sampler) | trains or evaluates |
-//! | [`bench`] | workloads → milliseconds of the same programs and threads | graph, nn, meta, lower, run, spec, record (weights) | sets a code path of its own |
+//! | [`bench`] | workloads → milliseconds of the same programs and threads | graph, nn, meta, lower, plugin, run, spec, record (weights) | sets a code path of its own |
 //! | [`record`] | rows → bytes | – | knows tensors or plugins |
 //! | [`cli`] | arguments → one of the above | all | is imported |
 //!

@@ -43,6 +43,21 @@ fn a_workload_is_one_line_with_the_peers_keys() {
     }
 }
 
+/// 20 episodes of at most 100 steps a thread; on two threads as many on each.
+#[test]
+fn environments_are_timed_by_the_step() {
+    for (workload, threads) in [("env-point", "1"), ("sample-point", "2")] {
+        let done = bench(&[workload, "--json", "--repetitions", "1", "--threads", threads]);
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        let line: Value = serde_json::from_slice(&done.stdout).unwrap();
+        let number = |key: &str| line[key].as_f64().unwrap();
+        let steps = number("env_steps_per_s") * number("ms_per_meta_step") / 1e3;
+        let most = 2000.0 * number("threads");
+        assert!(steps.round() <= most && steps > most / 10.0, "{workload}: {steps} steps");
+        assert!(line["gflops"].is_null() && line["tasks_per_s"].is_null(), "{line}");
+    }
+}
+
 #[test]
 fn sizes_and_a_memory_budget_are_taken_and_growth_is_shown() {
     let many = ["sine1-near", "--tasks", "2", "--steps", "40", "--repetitions", "1", "--threads", "1"];
@@ -86,6 +101,10 @@ fn what_is_not_there_is_refused() {
         let text = String::from_utf8(done.stderr).unwrap();
         assert!(text.contains(expected), "{arguments:?}: {text}");
         assert!([2, 3].contains(&done.status.code().unwrap()), "{arguments:?}: {:?}", done.status);
+    }
+    for option in ["--kernels", "--save"] {
+        let done = bench(&["env-point", option, "9"]);
+        assert_eq!(done.status.code(), Some(2), "{option}: {}", String::from_utf8_lossy(&done.stderr));
     }
     let list = String::from_utf8(bench(&["--list"]).stdout).unwrap();
     assert!(["sine1", "mini", "rl-cg10"].iter().all(|name| list.contains(name)), "{list}");

@@ -100,6 +100,12 @@ fn pages_comparisons_and_watch_over_real_runs() {
     }
     assert_eq!(html.matches("http").count(), html.matches("xmlns=\"http").count());
 
+    stdout(&["report", &text("s0"), &text("s1"), "--html", &page, "--by", "amplitude", "--bands", "0,2.5,6"]);
+    let html = std::fs::read_to_string(&page).unwrap();
+    for part in ["By amplitude", "task_amplitude 0 to 2.500", "task_amplitude 2.500 to 6.000"] {
+        assert!(html.contains(part), "{part} is missing");
+    }
+
     // The difference by hand from the two files.
     let compared = stdout(&["compare", &text("s0"), &text("fast")]);
     assert!(

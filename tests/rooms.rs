@@ -14,7 +14,7 @@ const ARROWS: [(&str, &[&str]); 11] = [
     ("plugin", &["spec"]),
     ("run", &["spec", "graph", "nn", "meta", "lower", "plugin", "record"]),
     ("data", &["spec", "plugin", "run"]),
-    ("bench", &["spec", "graph", "nn", "meta", "lower", "record", "run"]),
+    ("bench", &["spec", "graph", "nn", "meta", "lower", "plugin", "record", "run"]),
     ("cli", &["spec", "graph", "nn", "meta", "lower", "plugin", "record", "run", "data", "bench"]),
 ];
 

@@ -91,10 +91,14 @@ const CHEETAH: [&str; 16] = [
 
 #[test]
 fn any_number_of_threads_gives_the_same_bytes() {
+    let dice = [&CHEETAH[..], &["--set", "outer.estimator=dice"]].concat();
+    let emaml = [&CHEETAH[..], &["--set", "outer.estimator=emaml", "--set", "outer.optimizer=adam"]].concat();
     let cases = [
         ("experiments/sinusoid.yaml", &SINUSOID[..]),
         ("experiments/point_nav.yaml", &POINT[..]),
         ("experiments/cheetah_vel.yaml", &CHEETAH[..]),
+        ("experiments/cheetah_vel.yaml", &dice[..]),
+        ("experiments/cheetah_vel.yaml", &emaml[..]),
     ];
     for (spec, small) in cases {
         let folder = tempfile::tempdir().unwrap();

@@ -2,6 +2,7 @@
 
 mod baseline;
 mod composed;
+mod estimator;
 mod optimizer;
 mod reduce;
 mod returns;

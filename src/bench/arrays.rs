@@ -70,7 +70,7 @@ impl Arrays {
 }
 
 impl Like {
-    fn draw(self, stream: &mut Stream, size: usize) -> Vec<f32> {
+    pub(super) fn draw(self, stream: &mut Stream, size: usize) -> Vec<f32> {
         match self {
             Like::Uniform(low, high) => (0..size).map(|_| stream.random_range(low..high)).collect(),
             Like::Normal => (0..size).map(|_| StandardNormal.sample(stream)).collect(),

@@ -8,11 +8,13 @@
 //! | `workload` | the table of workloads, and how many operations each takes |
 //! | `supervised` | meta-steps of regression and classification |
 //! | `policy` | gradients and curvature products of trust-region meta-reinforcement learning |
+//! | `environment` | steps of environments, with and without a policy |
 //! | `arrays` | synthetic data, or another framework's from a file |
 //! | `stopwatch` | repeated timing, memory of the process |
 //! | `peak` | what this machine's matrix product reaches |
 
 mod arrays;
+mod environment;
 pub mod peak;
 mod policy;
 pub mod stopwatch;
@@ -38,6 +40,10 @@ pub trait Work {
     fn profile(&mut self) -> Vec<(String, Duration)>;
     /// Bytes of working memory that one thread holds for the task it is at.
     fn bytes_per_task(&self) -> usize;
+    /// Environment steps that the latest step took; none where there is no environment.
+    fn env_steps(&self) -> Option<u64> {
+        None
+    }
 }
 
 impl Workload {
@@ -50,11 +56,17 @@ impl Workload {
         data: Option<&Arrays>,
         budget: Option<Bytes>,
     ) -> Result<Box<dyn Work>> {
-        let synthetic = Arrays::default();
+        let (synthetic, given) = (Arrays::default(), data.is_some());
         let data = data.unwrap_or(&synthetic);
         match &self.kind {
             workload::Kind::Supervised(sizes) => {
                 Ok(Box::new(supervised::Supervised::new(sizes, threads, data, budget)?))
+            }
+            workload::Kind::Environment(_) if given => {
+                Err(Error::Input(format!("--data: {} draws its own", self.name)))
+            }
+            workload::Kind::Environment(sizes) => {
+                Ok(Box::new(environment::EnvironmentWork::new(sizes, threads)?))
             }
             workload::Kind::Policy { .. } if budget.is_some() => Err(Error::Input(format!(
                 "--memory-budget is for supervised workloads; {} is none",

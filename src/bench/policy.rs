@@ -9,7 +9,7 @@ use crate::nn::mlp::Mlp;
 use crate::nn::{Activation, Policy};
 use crate::record::weights::Tensor;
 use crate::run::reduce::sum_rows;
-use crate::run::rl::programs::{Programs, rows_of};
+use crate::run::rl::programs::{Programs, Wanted, rows_of};
 use crate::run::rl::steps::Steps;
 use crate::run::rl::task::TaskWork;
 use crate::run::rollout::Batch;
@@ -37,7 +37,8 @@ impl PolicyWork {
         let Sizes { tasks, steps, observation, action, hidden, rate } = *sizes;
         let mlp = Mlp::new(observation, &[hidden, hidden], action, Activation::Tanh);
         let policy = Policy { mlp, init_std: 1.0, min_std: 1e-6 };
-        let programs = Programs::new(policy, rows_of(steps), &[], false, (&Device::cpu(), threads))?;
+        let programs =
+            Programs::new(policy, rows_of(steps), &[], Wanted::default(), (&Device::cpu(), threads))?;
         let mut batch: Vec<TaskWork> = (0..tasks).map(|_| TaskWork::default()).collect();
         for phase in ["before", "after"] {
             let rows = |what: &str, width: usize| {

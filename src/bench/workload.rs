@@ -14,6 +14,7 @@ pub struct Workload {
 pub enum Kind {
     Supervised(Supervised),
     Policy { sizes: Policy, quantity: Quantity },
+    Environment(Environment),
 }
 
 /// A supervised meta-step: second order, Adam with a rate of 0.001.
@@ -58,6 +59,18 @@ pub struct Policy {
     pub rate: f32,
 }
 
+/// Trajectories of an environment plugin, 20 at once on every thread.
+#[derive(Clone)]
+pub struct Environment {
+    pub plugin: &'static str,
+    /// Integer parameters that differ from their defaults.
+    pub params: &'static [(&'static str, i64)],
+    pub horizon: usize,
+    /// Actions come from a policy with two hidden layers of 100, drawn, recorded and scaled as in training; else they
+    /// were drawn beforehand.
+    pub policy: bool,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Quantity {
     /// The gradient of the outer surrogate through the inner step.
@@ -85,6 +98,16 @@ const fn supervised(
 
 const fn policy(name: &'static str, about: &'static str, quantity: Quantity, sizes: Policy) -> Workload {
     Workload { name, about, kind: Kind::Policy { sizes, quantity } }
+}
+
+const fn environment(
+    name: &'static str,
+    about: &'static str,
+    plugin: &'static str,
+    params: &'static [(&'static str, i64)],
+    (horizon, policy): (usize, bool),
+) -> Workload {
+    Workload { name, about, kind: Kind::Environment(Environment { plugin, params, horizon, policy }) }
 }
 
 /// All workloads, the eight that peers are measured on first.
@@ -145,6 +168,32 @@ pub const WORKLOADS: &[Workload] = &[
         Quantity::Gradient,
         Policy { observation: 17, action: 5, ..HALF_CHEETAH },
     ),
+    environment(
+        "env-point",
+        "2D navigation, 20 episodes a thread, given actions",
+        "point",
+        &[],
+        (100, false),
+    ),
+    environment("env-cheetah", "the half-cheetah, the same", "cheetah", &[], (200, false)),
+    environment(
+        "env-cheetah2",
+        "with 2 solver iterations",
+        "cheetah",
+        &[("solver_iterations", 2)],
+        (200, false),
+    ),
+    environment(
+        "env-cheetah4",
+        "with 4 solver iterations",
+        "cheetah",
+        &[("solver_iterations", 4)],
+        (200, false),
+    ),
+    environment("env-ant", "the ant, the same", "ant", &[], (200, false)),
+    environment("sample-point", "2D navigation, actions of a policy 2-100-100-2", "point", &[], (100, true)),
+    environment("sample-cheetah", "the half-cheetah, policy 20-100-100-6", "cheetah", &[], (200, true)),
+    environment("sample-ant", "the ant, policy 125-100-100-8", "ant", &[], (200, true)),
 ];
 
 impl Workload {
@@ -152,28 +201,23 @@ impl Workload {
         WORKLOADS.iter().find(|workload| workload.name == name)
     }
 
-    pub fn tasks(&self) -> usize {
+    /// Tasks, and inner steps (of a policy, which takes one, time steps of each task); none of an environment.
+    pub fn size(&self) -> Option<[usize; 2]> {
         match &self.kind {
-            Kind::Supervised(sizes) => sizes.tasks,
-            Kind::Policy { sizes, .. } => sizes.tasks,
+            Kind::Supervised(sizes) => Some([sizes.tasks, sizes.steps]),
+            Kind::Policy { sizes, .. } => Some([sizes.tasks, sizes.steps]),
+            Kind::Environment(_) => None,
         }
     }
 
-    /// Inner steps; of a policy, which takes one, time steps of each task.
-    pub fn steps(&self) -> usize {
-        match &self.kind {
-            Kind::Supervised(sizes) => sizes.steps,
-            Kind::Policy { sizes, .. } => sizes.steps,
-        }
-    }
-
-    /// The same with so many tasks and steps.
-    pub fn sized(&self, tasks: usize, steps: usize) -> Workload {
+    /// The same with so many tasks and steps; an environment as it is.
+    pub fn sized(&self, [tasks, steps]: [usize; 2]) -> Workload {
         let kind = match self.kind.clone() {
             Kind::Supervised(sizes) => Kind::Supervised(Supervised { tasks, steps, ..sizes }),
             Kind::Policy { sizes, quantity } => {
                 Kind::Policy { sizes: Policy { tasks, steps, ..sizes }, quantity }
             }
+            environment @ Kind::Environment(_) => environment,
         };
         Workload { kind, ..*self }
     }
@@ -183,7 +227,7 @@ impl Workload {
     /// For every support point and inner step a layer takes 3 products for the gradient (forward, by the weight, by the
     /// input) and 6 to differentiate through it, since each of the three is bilinear; for every query point 3. The first
     /// layer needs no gradient by its input: 2 + 2 and 2. None for the conjugate gradient, whose cost depends on what is
-    /// kept between its products.
+    /// kept between its products, and for environments.
     pub fn flops(&self) -> Option<f64> {
         match &self.kind {
             Kind::Supervised(sizes) => {
@@ -206,6 +250,7 @@ impl Workload {
                     Quantity::ConjugateGradient => None,
                 }
             }
+            Kind::Environment(_) => None,
         }
     }
 }

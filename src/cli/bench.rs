@@ -60,9 +60,9 @@ pub(super) struct Line {
     workload: String,
     variant: String,
     threads: usize,
-    tasks: usize,
+    tasks: Option<usize>,
     /// Inner steps; of a policy, time steps of each task.
-    steps: usize,
+    steps: Option<usize>,
     pub(super) ms_per_meta_step: f64,
     ms_min: f64,
     ms_max: f64,
@@ -73,7 +73,8 @@ pub(super) struct Line {
     peak_rss_mb: Option<f64>,
     /// Of this process before the workload was built.
     idle_rss_mb: Option<f64>,
-    tasks_per_s: f64,
+    tasks_per_s: Option<f64>,
+    env_steps_per_s: Option<f64>,
     gflops: Option<f64>,
     /// GFLOP/s of a 1024³ product on every thread at once, in the same process.
     sgemm_gflops: f64,
@@ -143,13 +144,22 @@ impl Bench {
             names => names.iter().map(named).collect::<Result<_>>()?,
         };
         let given = |size: Option<u32>, default: usize| size.map_or(default, |size| size as usize);
-        let sized = |w: &Workload| w.sized(given(self.tasks, w.tasks()), given(self.steps, w.steps()));
-        Ok(chosen.into_iter().map(sized).collect())
+        let sized = |w: &Workload| match w.size() {
+            Some([tasks, steps]) => Ok(w.sized([given(self.tasks, tasks), given(self.steps, steps)])),
+            None if self.tasks.or(self.steps).is_some() && !self.workload.is_empty() => {
+                Err(Error::Input(format!("--tasks, --steps: {} has neither", w.name)))
+            }
+            None => Ok(w.clone()),
+        };
+        chosen.into_iter().map(sized).collect()
     }
 
     fn slowest(&self, workload: &Workload, count: usize) -> Result<()> {
         let data = self.data.as_deref().map(Arrays::read).transpose()?;
         let mut work = workload.prepare(1, data.as_ref(), self.memory_budget)?;
+        if work.profile().is_empty() {
+            return Err(Error::Input(format!("--kernels: {} runs no kernels", workload.name)));
+        }
         let (began, mut rounds, mut times) = (Instant::now(), 1, work.profile());
         while began.elapsed() < PROFILE {
             rounds += 1;
@@ -177,8 +187,10 @@ impl Bench {
         let compile_s = began.elapsed().as_secs_f64();
         let timing = time(&mut *work, usize::from(self.repetitions))?;
         let peak_rss = peak_memory();
-        let bytes_per_task = work.bytes_per_task();
+        let (bytes_per_task, env_steps) = (work.bytes_per_task(), work.env_steps());
+        let per_second = |count: Option<u64>| count.map(|n| n as f64 / timing.median * 1e3);
         drop(work);
+        let size = workload.size();
         let sgemm_gflops = peak::sgemm(threads, PEAK_TRIES)?;
         let gflops = workload.flops().map(|flops| flops / timing.median / 1e6);
         Ok(Line {
@@ -186,8 +198,8 @@ impl Bench {
             workload: workload.name.into(),
             variant: format!("cpu {}", crate::lower::cpu::Isa::detect()),
             threads,
-            tasks: workload.tasks(),
-            steps: workload.steps(),
+            tasks: size.map(|[tasks, _]| tasks),
+            steps: size.map(|[_, steps]| steps),
             ms_per_meta_step: timing.median,
             ms_min: timing.min,
             ms_max: timing.max,
@@ -196,7 +208,8 @@ impl Bench {
             compile_s,
             peak_rss_mb: peak_rss.map(megabytes),
             idle_rss_mb: idle.map(megabytes),
-            tasks_per_s: workload.tasks() as f64 / timing.median * 1e3,
+            tasks_per_s: per_second(size.map(|[tasks, _]| tasks as u64)),
+            env_steps_per_s: per_second(env_steps),
             gflops,
             sgemm_gflops,
             share_of_sgemm: gflops.map(|rate| rate / sgemm_gflops),
@@ -210,7 +223,9 @@ impl Bench {
         let mut command = Command::new(&program);
         command.args(["bench", workload.name, "--json"]).stderr(Stdio::inherit());
         command.args(["--threads", &threads.to_string(), "--repetitions", &self.repetitions.to_string()]);
-        command.args(["--tasks", &workload.tasks().to_string(), "--steps", &workload.steps().to_string()]);
+        if let Some([tasks, steps]) = workload.size() {
+            command.args(["--tasks", &tasks.to_string(), "--steps", &steps.to_string()]);
+        }
         if let Some(budget) = self.memory_budget {
             command.args(["--memory-budget", &budget.to_string()]);
         }
@@ -229,8 +244,18 @@ impl Bench {
 
     /// Every workload in a process of its own, so that one's memory and warm caches are not another's.
     fn each_alone(&self, workloads: &[Workload]) -> Result<()> {
-        let headings =
-            ["workload", "ms", "min", "max", "tasks/s", "GFLOP/s", "of sgemm", "lowered in", "memory"];
+        let headings = [
+            "workload",
+            "ms",
+            "min",
+            "max",
+            "tasks/s",
+            "env steps/s",
+            "GFLOP/s",
+            "of sgemm",
+            "lowered in",
+            "memory",
+        ];
         let mut table = Table::new(headings);
         for workload in workloads {
             if !self.json {
@@ -252,14 +277,15 @@ impl Line {
         serde_json::from_str(text).map_err(|e| Error::Run(e.to_string()))
     }
 
-    fn cells(&self) -> [String; 9] {
+    fn cells(&self) -> [String; 10] {
         let above = self.peak_rss_mb.zip(self.idle_rss_mb).map(|(peak, idle)| peak - idle);
         [
             self.workload.clone(),
             format!("{:.3}", self.ms_per_meta_step),
             format!("{:.3}", self.ms_min),
             format!("{:.3}", self.ms_max),
-            format!("{:.0}", self.tasks_per_s),
+            self.tasks_per_s.map_or(String::new(), |rate| format!("{rate:.0}")),
+            self.env_steps_per_s.map_or(String::new(), |rate| format!("{rate:.0}")),
             self.gflops.map_or(String::new(), |rate| format!("{rate:.1}")),
             self.share_of_sgemm.map_or(String::new(), |share| format!("{:.0} %", 100.0 * share)),
             format!("{:.3} s", self.compile_s),

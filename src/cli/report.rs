@@ -80,7 +80,8 @@ impl Report {
         let mut names: Vec<&str> =
             groups.iter().flat_map(|group| &group.runs).map(|run| &run.identity.experiment[..]).collect();
         names.dedup();
-        let page = html(&names.join(", "), &groups);
+        let by = self.by.as_deref().map(|by| (by, &self.bands[..]));
+        let page = html(&names.join(", "), &groups, by)?;
         if file.is_dir() {
             return Err(Error::Input(format!("--html: {} is a folder; name a file", file.display())));
         }

@@ -62,6 +62,7 @@ pub fn open(folder: &Path) -> Result<RunFiles> {
     let file = |name: &str| folder.join(name);
     let spec = file(SPEC_FILE);
     let manifest = Manifest::read(&file(MANIFEST_FILE))?;
+    let eval = read::read_eval(&file(EVAL_FILE))?;
     Ok(RunFiles {
         identity: Identity {
             experiment: manifest.experiment.clone(),
@@ -70,7 +71,8 @@ pub fn open(folder: &Path) -> Result<RunFiles> {
         },
         spec: std::fs::read_to_string(&spec).map_err(Error::io("read the run's spec", &spec))?,
         train: read::read_train(&file(TRAIN_FILE))?,
-        eval: read::read_eval(&file(EVAL_FILE))?.rows,
+        task_names: eval.task_names,
+        eval: eval.rows,
         summary: read::read_summary(&file(SUMMARY_FILE))?,
         timing: read::read_timing(&file(TIMING_FILE))?,
         manifest,

@@ -94,6 +94,28 @@ impl Policy {
         Plan::new("policy_curvature", tape, inputs, outputs)
     }
 
+    /// How likely a piece's actions were, and how that changes along a direction: `theta`, `observation`, `action`, late
+    /// `vector` → `log_density [n]`, `tangent [n]` = ∇ log π(a|o) · v at every time step.
+    pub fn score(&self, lead: &[usize], n: usize) -> Plan {
+        let tape = Tape::new();
+        let (inputs, outputs) = {
+            let theta = self.layout().inputs(&tape, lead);
+            let observation = tape.input(&[lead, &[n, self.mlp.widths[0]]].concat());
+            let action = tape.input(&[lead, &[n, self.actions()]].concat());
+            let vector = self.layout().inputs(&tape, lead);
+            let log_density = self.forward(&theta, observation).log_density(action);
+            let tangent = jvp(log_density, &theta, &vector);
+            let inputs = vec![
+                self.layout().port("theta", &theta),
+                Port::single("observation", observation),
+                Port::single("action", action),
+                self.layout().port("vector", &vector).late(),
+            ];
+            (inputs, vec![Port::single("log_density", log_density), Port::single("tangent", tangent)])
+        };
+        Plan::new("score", tape, inputs, outputs)
+    }
+
     /// The outer objective on a piece, against the distribution that sampled it: S = −Σ w (π/π_old) A and the mean
     /// KL(old ‖ new). `theta`, steps, `old_mean`, `old_log_std` → `loss`, `kl`, and `gradient` of S when asked.
     pub fn surrogate(&self, lead: &[usize], n: usize, with_gradient: bool) -> Plan {

@@ -1,14 +1,18 @@
 //! Runs → one HTML page that needs nothing else: pictures inside, no script, no network.
 
 use super::bootstrap::{RESAMPLINGS, iqm};
+use super::breakdown;
 use super::curves::{self, Slice};
 use super::manifest::Manifest;
 use super::number::short_text;
 use super::picture::{Picture, Series, escape};
 use super::progress::format_duration;
+use super::read::EvalTable;
 use super::row::{EvalRow, Identity, SummaryRow, TimingRow, TrainRow};
 use super::seeds;
+use super::summary::summarise;
 use super::verdict::Verdict;
+use crate::error::Result;
 use std::fmt::Write;
 
 /// Everything that a page shows of one run.
@@ -17,6 +21,8 @@ pub struct RunFiles {
     pub manifest: Manifest,
     pub spec: String,
     pub train: Vec<TrainRow>,
+    /// Parameters of the tasks, as the rows of `eval` have them.
+    pub task_names: Vec<String>,
     pub eval: Vec<EvalRow>,
     pub summary: Vec<SummaryRow>,
     pub timing: Vec<TimingRow>,
@@ -35,8 +41,11 @@ pub(super) const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;color:#2
     svg{max-width:100%;height:auto}pre{background:#f6f6f6;padding:1rem;overflow:auto}.reached{color:#00694d}\
     .short{color:#b3402a}.open{color:#888}small{color:#666}";
 
-/// The page.
-pub fn html(title: &str, groups: &[Group]) -> String {
+/// The page. `by`: a parameter of the tasks that results are split by, with the edges of its bands (none: chosen); without
+/// one, every parameter of the tasks of environments.
+///
+/// Errors: those of [`breakdown::groups`].
+pub fn html(title: &str, groups: &[Group], by: Option<(&str, &[f32])>) -> Result<String> {
     let mut page = format!(
         "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" \
          content=\"width=device-width\">\n<title>{0}</title>\n<style>{STYLE}</style>\n<h1>{0}</h1>\n",
@@ -50,6 +59,7 @@ pub fn html(title: &str, groups: &[Group]) -> String {
         for slice in curves::slices(&group.summary()) {
             group.slice(&mut page, slice);
         }
+        group.breakdown(&mut page, by)?;
         group.training(&mut page);
         group.timing(&mut page);
         group.gradients(&mut page);
@@ -63,17 +73,52 @@ pub fn html(title: &str, groups: &[Group]) -> String {
         }
     }
     page.push_str("</html>\n");
-    page
+    Ok(page)
 }
 
 impl Group {
     /// Rows over seeds where there are several runs, else over the tasks of the only one.
     fn summary(&self) -> Vec<SummaryRow> {
-        let all: Vec<Vec<SummaryRow>> = self.runs.iter().map(|run| run.summary.clone()).collect();
-        match &all[..] {
-            [one] => one.clone(),
-            _ => seeds::over_seeds(&all).into_iter().map(|row| row.row).collect(),
+        joined(self.runs.iter().map(|run| run.summary.clone()).collect())
+    }
+
+    /// The last evaluation, split by parameters of the tasks: each direction, or bands of velocity.
+    fn breakdown(&self, page: &mut String, by: Option<(&str, &[f32])>) -> Result<()> {
+        let table_of = |run: &RunFiles| EvalTable {
+            identity: None,
+            task_names: run.task_names.clone(),
+            rows: run.eval.clone(),
+        };
+        let tables: Vec<EvalTable> = self.runs.iter().map(table_of).collect();
+        let returns = tables.iter().flat_map(|table| &table.rows).any(|row| row.episode_return.is_some());
+        let names = tables.first().filter(|_| returns).map_or(&[][..], |table| &table.task_names[..]);
+        let every = names.iter().map(|name| (&name[..], &[][..]));
+        for (by, edges) in by.map_or_else(|| every.collect(), |one| vec![one]) {
+            let mut rows = vec![];
+            for group in breakdown::groups(&tables, by, edges)? {
+                let tasks = tables.first().map_or(0, |table| group.tasks(&table.rows)).to_string();
+                let parts = tables.iter().map(|table| summarise(&group.of(&table.rows), &[], |_| None));
+                for slice in curves::slices(&joined(parts.collect())) {
+                    for (method, _, steps) in slice.last().into_iter().filter(|of| of.1.is_none()) {
+                        rows.extend(steps.iter().map(|row| {
+                            let interval = row.ci95_low.zip(row.ci95_high);
+                            vec![
+                                group.label.clone(),
+                                tasks.clone(),
+                                slice.label(),
+                                method.to_string(),
+                                row.inner_step.to_string(),
+                                short_text(f64::from(row.mean)),
+                                interval.map_or(String::new(), |(l, h)| range((l.into(), h.into()))),
+                            ]
+                        }));
+                    }
+                }
+            }
+            let _ = writeln!(page, "<h3>By {}</h3>", escape(by));
+            table(page, &["tasks", "number", "", "method", "steps", "mean", "95 %"], rows.into_iter());
         }
+        Ok(())
     }
 
     fn over(&self) -> String {
@@ -253,6 +298,14 @@ impl Group {
             ]
         });
         table(page, &["of", "order", "error f32", "error f64", "other order is away", ""], rows);
+    }
+}
+
+/// Rows over seeds where there are several runs, else those of the only one.
+fn joined(mut all: Vec<Vec<SummaryRow>>) -> Vec<SummaryRow> {
+    match all.len() {
+        1 => all.remove(0),
+        _ => seeds::over_seeds(&all).into_iter().map(|row| row.row).collect(),
     }
 }
 

@@ -157,7 +157,7 @@ impl LinearBaseline {
 /// evaluate it there, take generalised advantages, standardise (protocol A.4, baseline and advantage).
 ///
 /// `observations` is `[episodes, horizon, width]`; `rewards` and `out` are `[episodes, horizon]`; zero in the
-/// padding. The value after the last step is zero. Fails as [`LinearBaseline::fit`] does.
+/// padding. The value after the last step is zero. Returns the advantages' deviation before. Fails as [`LinearBaseline::fit`] does.
 pub fn task_advantages(
     baseline: &mut LinearBaseline,
     observations: &[f32],
@@ -166,14 +166,13 @@ pub fn task_advantages(
     discount: f64,
     lambda: f64,
     out: &mut [f32],
-) -> Result<()> {
+) -> Result<f64> {
     discounted_returns(rewards, episodes, discount, AfterLast::Zero, out);
     baseline.fit(observations, out, episodes)?;
     let mut values = vec![0.0; episodes.padded_len()];
     baseline.predict(observations, episodes, &mut values);
     generalised_advantages(rewards, &values, episodes, discount, lambda, AfterLast::Zero, out);
-    standardise(out, episodes);
-    Ok(())
+    Ok(standardise(out, episodes))
 }
 
 /// [t/100, (t/100)², (t/100)³, 1] for step `t` of an episode, counted from 0.

@@ -13,7 +13,7 @@ use crate::meta::supervised::Learner as Plans;
 use crate::nn::block::Misfit;
 use crate::plugin::{Plugin, SearchPath};
 use crate::record::{DataRecord, GradientRecord, Host, Identity, Manifest, PluginRecord, Stamp, Status};
-use crate::spec::{self, Draft, Method, Order, PluginKind, Spec, SweepRun, Word};
+use crate::spec::{self, Draft, Estimator, Method, Order, PluginKind, Spec, SweepRun, Word};
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
@@ -131,14 +131,16 @@ impl Experiment {
             let spaces = env.spaces();
             let policy = build::policy(&spec.model, spaces.observation.len(), spaces.action.len());
             let rows = rl::piece_rows(spec);
-            return Ok(vec![
+            let score = (spec.outer.estimator != Estimator::Maml).then(|| policy.score(&[], rows));
+            let always = [
                 policy.act(&[], spec.task.support),
                 policy.policy_gradient(&[], rows),
                 policy.policy_curvature(&[], rows),
                 policy.surrogate(&[], rows, false),
                 policy.surrogate(&[], rows, true),
                 policy.fisher(&[], rows),
-            ]);
+            ];
+            return Ok(always.into_iter().chain(score).collect());
         }
         let (plans, counts) = self.supervised()?;
         let mut training = match plans.unrolls(spec.inner.steps) {

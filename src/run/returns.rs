@@ -119,8 +119,9 @@ const STANDARDISE_EPSILON: f64 = 1e-8;
 /// Shifts and scales the advantages of one task's batch to mean 0 and standard deviation 1, over real steps
 /// only: (A − mean) / (sd + 1e-8) with the population standard deviation (protocol A.4, advantage).
 ///
-/// `advantages` is `[episodes, horizon]`; padding becomes zero. A batch without a real step stays zero.
-pub fn standardise(advantages: &mut [f32], episodes: Episodes<'_>) {
+/// `advantages` is `[episodes, horizon]`; padding becomes zero. A batch without a real step stays zero. Returns what was
+/// divided by.
+pub fn standardise(advantages: &mut [f32], episodes: Episodes<'_>) -> f64 {
     check_lengths(episodes, &[advantages.len()]);
     let count = episodes.real_steps().max(1) as f64;
     let real_sum = |term: &dyn Fn(f64) -> f64| -> f64 {
@@ -135,6 +136,7 @@ pub fn standardise(advantages: &mut [f32], episodes: Episodes<'_>) {
             *advantage = ((f64::from(*advantage) - mean) / (deviation + STANDARDISE_EPSILON)) as f32;
         }
     }
+    deviation + STANDARDISE_EPSILON
 }
 
 fn check_lengths(episodes: Episodes<'_>, lens: &[usize]) {

@@ -10,8 +10,9 @@ const FORM: &str = "mamlx spec 1\n";
 
 /// Keys that came after the first runs, as JSON pointers to their block, with the default that says what those runs did:
 /// while a key has it, the run keeps its name.
-const ADDED_LATER: [(&str, &str, &str); 3] = [
+const ADDED_LATER: [(&str, &str, &str); 4] = [
     ("/task", "sampling", "episodes"),
+    ("/outer", "estimator", "maml"),
     ("/outer/optimizer", "products", "exact"),
     ("/eval", "select", "last"),
 ];

@@ -23,6 +23,9 @@ pub(super) fn check(walked: &Walked, kind: Option<PluginKind>, root: &Node, repo
             );
         }
     }
+    if spec.outer.estimator != Estimator::Maml && report.clean(&["inner", "outer"]) {
+        check_estimator(spec, fail);
+    }
     if reinforce && spec.inner.reduction != Reduction::Mean && report.clean(&["inner"]) {
         fail(
             "inner.reduction",
@@ -99,6 +102,28 @@ pub(super) fn check(walked: &Walked, kind: Option<PluginKind>, root: &Node, repo
     }
     if let Some(kind) = kind {
         check_kind(spec, kind, report, fail);
+    }
+}
+
+/// Where an estimator other than the paper's has a meaning.
+fn check_estimator(spec: &Spec, fail: impl Fn(&str, &str, &str)) {
+    let word = spec.outer.estimator.word();
+    if spec.inner.loss != Loss::Reinforce {
+        let message =
+            format!("`outer.estimator` is {word}, which is for policies, but `inner.loss` is not reinforce");
+        fail("outer.estimator", &message, "remove the line");
+    } else if spec.inner.order == Order::First {
+        let message = format!("`outer.estimator` is {word}, but `inner.order` is first");
+        let help = "it is about the derivative through the inner step, which first leaves out; write `order: second`";
+        fail("outer.estimator", &message, help);
+    } else if let (Estimator::Dice, Optimizer::Trpo { products: Products::FiniteDifference, .. }) =
+        (spec.outer.estimator, spec.outer.optimizer)
+    {
+        fail(
+            "outer.optimizer.products",
+            "`outer.optimizer.products` is finite_difference, which `outer.estimator: dice` does not have",
+            "write `products: exact`; the released code's differences are of the paper's estimator",
+        );
     }
 }
 

@@ -312,12 +312,30 @@ pub struct Outer {
     /// Tasks per meta-iteration (the meta-batch).
     pub tasks: usize,
     pub optimizer: Optimizer,
+    /// Reinforcement learning: which derivative of the adapted return is estimated.
+    pub estimator: Estimator,
     /// Reinforcement learning: discount γ (released: 0.99).
     pub discount: f64,
     /// Reinforcement learning: λ of generalised advantage estimation (released: 1.0).
     pub gae_lambda: f64,
     /// One row of `train.csv` and `timing.csv` for every so many meta-iterations.
     pub log_every: usize,
+}
+
+/// Which derivative the outer gradient of reinforcement learning estimates. Methods that do not differentiate through the
+/// inner step ignore it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Estimator {
+    /// Through the inner step, whose trajectories are constants, sampled from no parameters (paper, Algorithm 3).
+    #[default]
+    Maml,
+    /// The same, and what θ changes about which trajectories the inner step sees: the score of all of them times the return
+    /// after adaptation, against the mean over the meta-batch's other tasks (E-MAML, Stadie et al. 2018).
+    Emaml,
+    /// Through the inner step as a step on the expected return: its derivative is the score function's to second order
+    /// (DiCE, Foerster et al. 2018, with advantages as in Farquhar et al. 2019).
+    Dice,
 }
 
 /// Published means of one method, as data of the experiment.

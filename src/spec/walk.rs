@@ -235,6 +235,7 @@ fn outer(mut block: Block<'_>, loss: Loss) -> Outer {
         iterations: iterations.count(1..=*ITERATIONS.end(), None),
         tasks: tasks.count(POINTS, Some(25)),
         optimizer: optimizer(block.field("optimizer"), loss),
+        estimator: block.field("estimator").word(Estimator::Maml),
         discount: block.field("discount").single(POSITIVE.to(1.0), 0.99),
         gae_lambda: block.field("gae_lambda").single(UNIT, 1.0),
         log_every: block.field("log_every").count(1..=*ITERATIONS.end(), Some(1)),

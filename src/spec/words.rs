@@ -1,8 +1,8 @@
 //! The words that a spec may use where it has a choice, each table in the order in which help lists it.
 
 use super::schema::{
-    Activation, BatchMode, Device, Loss, Method, Metric, Order, Padding, Products, Reduction, Sampling,
-    Select,
+    Activation, BatchMode, Device, Estimator, Loss, Method, Metric, Order, Padding, Products, Reduction,
+    Sampling, Select,
 };
 
 /// A choice that is written as one word.
@@ -84,6 +84,11 @@ impl Word for Products {
         &[("exact", Products::Exact), ("finite_difference", Products::FiniteDifference)];
 }
 
+impl Word for Estimator {
+    const TABLE: &'static [(&'static str, Estimator)] =
+        &[("maml", Estimator::Maml), ("emaml", Estimator::Emaml), ("dice", Estimator::Dice)];
+}
+
 impl Word for Metric {
     const TABLE: &'static [(&'static str, Metric)] =
         &[("loss", Metric::Loss), ("accuracy", Metric::Accuracy), ("return", Metric::Return)];
@@ -123,6 +128,7 @@ mod tests {
         same_as_serde::<Sampling>();
         same_as_serde::<Select>();
         same_as_serde::<Products>();
+        same_as_serde::<Estimator>();
         same_as_serde::<Padding>();
         same_as_serde::<BatchMode>();
         assert_eq!(Method::from_word("Maml"), None);

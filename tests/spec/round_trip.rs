@@ -129,6 +129,7 @@ impl Draw {
             }
         }
         let layers = (!reinforce && self.coin()).then(|| (0..=self.below(6)).map(|_| self.layer()).collect());
+        let order: Order = self.word();
         let spec = Spec {
             name: ["demo", "5", "null", "true", "1e3", "x_-."][self.below(6)].into(),
             seed: self.0.random(),
@@ -162,7 +163,7 @@ impl Draw {
             inner: Inner {
                 steps: 1 + self.below(1000),
                 rate: self.rate(1000.0),
-                order: self.word(),
+                order,
                 loss: if reinforce { Loss::Reinforce } else { Loss::TABLE[self.below(2)].1 },
                 reduction: if reinforce { Reduction::Mean } else { self.word() },
             },
@@ -170,6 +171,11 @@ impl Draw {
                 iterations: 1 + self.below(1_000_000),
                 tasks: 1 + self.below(1000),
                 optimizer: self.optimizer(reinforce),
+                estimator: if reinforce && order == Order::Second {
+                    [Estimator::Maml, Estimator::Emaml][self.below(2)]
+                } else {
+                    Estimator::Maml
+                },
                 discount: self.rate(1.0),
                 gae_lambda: self.rate(1.0),
                 log_every: 1 + self.below(1000),

@@ -1,8 +1,9 @@
 //! Meta-iterations and evaluations over many tasks.
 
 use super::environment::Environments;
+use super::estimator;
 use super::evaluation::Evaluation;
-use super::programs::{Programs, by_differences, piece_rows};
+use super::programs::{Programs, Wanted, by_differences, piece_rows};
 use super::task::{Bench, Collect, Spent, TaskSource, TaskWork};
 use crate::error::{Error, Result};
 use crate::meta::build;
@@ -17,7 +18,7 @@ use crate::run::rollout::{Draws, VectorEnv};
 use crate::run::test_tasks;
 use crate::run::trust_region::TrustRegion;
 use crate::run::workers::Workers;
-use crate::spec::{Method, Order, Spec, Word};
+use crate::spec::{Estimator, Method, Order, Spec, Word};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -111,7 +112,7 @@ impl Reinforcement {
             // A GPU takes the whole batch in one launch.
             let rows = if device.batches() { spec.task.support * horizon } else { piece_rows(spec) };
             let on = (&device, threads);
-            let made = Programs::new(policy, rows, &trajectories, by_differences(spec), on)?;
+            let made = Programs::new(policy, rows, &trajectories, Wanted::by(spec), on)?;
             programs.insert(manner.task_input, made);
         }
         Ok(Reinforcement {
@@ -164,6 +165,7 @@ impl Reinforcement {
                 let seed = seed_at(spec.seed, Purpose::TrainTask, state.iteration, number as u32, 0);
                 bench.env.instance.sample_task(seed, &mut task)?;
             }
+            work.estimator = if manner.second_order { spec.outer.estimator } else { Estimator::Maml };
             work.tasks_seen = if manner.redraw { 0 } else { 1 };
             work.env_steps = 0;
             work.steps.truncate(manner.inner_steps + 1);
@@ -266,6 +268,7 @@ impl Learner for Reinforcement {
         let trust_region = TrustRegion::from_spec(&settings);
         let differences = by_differences(&self.spec);
         let programs = &self.programs[&manner.task_input];
+        estimator::credit(&mut self.batch);
         self.workers.each(&mut self.batch, |thread, _, _, work| {
             work.remember_policy(programs, thread)?;
             work.outer_gradient(programs, thread, rate, through)?;

@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::lower::{Device, lower};
 use crate::nn::{Layout, Policy};
 use crate::run::workers::Shared;
-use crate::spec::{Optimizer, Products, Spec};
+use crate::spec::{Estimator, Optimizer, Products, Spec};
 use std::collections::BTreeMap;
 
 /// Rows of one piece at most: its activations (about 400 floats a row for the paper's policy) stay in a core's cache.
@@ -25,6 +25,21 @@ pub fn by_differences(spec: &Spec) -> bool {
     matches!(spec.outer.optimizer, Optimizer::Trpo { products: Products::FiniteDifference, .. })
 }
 
+/// Programs that only some specs need.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wanted {
+    /// Curvature products by finite differences.
+    pub differences: bool,
+    /// An estimator other than the paper's.
+    pub scores: bool,
+}
+
+impl Wanted {
+    pub fn by(spec: &Spec) -> Wanted {
+        Wanted { differences: by_differences(spec), scores: spec.outer.estimator != Estimator::Maml }
+    }
+}
+
 /// All programs that run on one policy. Data programs work on pieces of `rows` time steps.
 pub struct Programs {
     pub policy: Policy,
@@ -39,18 +54,19 @@ pub struct Programs {
     pub surrogate: Shared,
     pub surrogate_gradient: Shared,
     pub fisher: Shared,
+    /// Only for estimators other than the paper's.
+    pub score: Option<Shared>,
     /// Only for products by finite differences.
     pub divergence_gradient: Option<Shared>,
 }
 
 impl Programs {
-    /// For a device; `rows` of a piece; `trajectories`: every number of them that is ever collected at once; `differences`: whether
-    /// curvature products are taken by finite differences.
+    /// For a device; `rows` of a piece; `trajectories`: every number of them that is ever collected at once.
     pub fn new(
         policy: Policy,
         rows: usize,
         trajectories: &[usize],
-        differences: bool,
+        wanted: Wanted,
         (device, threads): (&Device, usize),
     ) -> Result<Programs> {
         let shared = |plan| Shared::on(device, plan, threads);
@@ -66,10 +82,10 @@ impl Programs {
             surrogate: shared(policy.surrogate(&[], rows, false))?,
             surrogate_gradient: shared(policy.surrogate(&[], rows, true))?,
             fisher: shared(policy.fisher(&[], rows))?,
-            divergence_gradient: match differences {
-                true => Some(shared(policy.divergence_gradient(&[], rows))?),
-                false => None,
-            },
+            score: wanted.scores.then(|| shared(policy.score(&[], rows))).transpose()?,
+            divergence_gradient: (wanted.differences)
+                .then(|| shared(policy.divergence_gradient(&[], rows)))
+                .transpose()?,
             policy,
         })
     }

@@ -7,14 +7,16 @@ use crate::run::rollout::Batch;
 pub struct Steps {
     rows: usize,
     pieces: usize,
+    /// Real steps of each episode.
+    lengths: Vec<usize>,
     /// `[pieces · rows, observation]`
     observation: Vec<f32>,
     /// `[pieces · rows, action]`
     action: Vec<f32>,
     /// `[pieces · rows]`
-    advantage: Vec<f32>,
+    pub(super) advantage: Vec<f32>,
     /// `[pieces · rows]`: 1/N on the N real time steps.
-    weight: Vec<f32>,
+    pub(super) weight: Vec<f32>,
 }
 
 /// One piece.
@@ -30,6 +32,7 @@ impl Steps {
     /// Takes over the real steps of a batch and their advantages (`[episodes, horizon]`).
     pub fn fill(&mut self, batch: &Batch, advantages: &[f32], rows: usize) {
         self.rows = rows;
+        self.lengths.clone_from(&batch.lengths);
         self.pieces = batch.episodes().real_steps().div_ceil(rows);
         let padded = self.pieces * rows;
         let copy = |to: &mut Vec<f32>, from: &[f32], width: usize| {
@@ -48,6 +51,14 @@ impl Steps {
 
     pub fn pieces(&self) -> usize {
         self.pieces
+    }
+
+    /// The rows of each episode.
+    pub fn episodes(&self) -> impl Iterator<Item = std::ops::Range<usize>> + '_ {
+        self.lengths.iter().scan(0, |end, &length| {
+            *end += length;
+            Some(*end - length..*end)
+        })
     }
 
     pub fn piece(&self, number: usize) -> Piece<'_> {

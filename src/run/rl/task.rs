@@ -1,6 +1,7 @@
 //! One task of a meta-iteration, on one thread.
 
 use super::environment::Environments;
+use super::estimator::Outcome;
 use super::programs::Programs;
 use super::sampling;
 use super::steps::Steps;
@@ -10,7 +11,7 @@ use crate::lower::executable::Kept;
 use crate::random::{Purpose, seed_at};
 use crate::run::baseline::{LinearBaseline, task_advantages};
 use crate::run::rollout::{Batch, Collector, Draws, Tasks, VectorEnv};
-use crate::spec::{Outer, Sampling};
+use crate::spec::{Estimator, Outer, Sampling};
 use std::time::{Duration, Instant};
 
 /// A thread's own environment and buffers.
@@ -45,6 +46,11 @@ pub struct TaskWork {
     /// The distribution that sampled the last batch: means of every piece, and its log standard deviation.
     old_means: Vec<Vec<f32>>,
     old_log_std: Vec<f32>,
+    /// Which derivative [`TaskWork::outer_gradient`] takes through the inner steps.
+    pub estimator: Estimator,
+    /// What the last batch was worth, and c of E-MAML's term, which follows from it and the other tasks'.
+    pub outcome: Outcome,
+    pub credit: f32,
     /// Result of the latest pass, one number per parameter.
     pub out: Vec<f32>,
     pub loss: f64,
@@ -156,7 +162,7 @@ impl TaskWork {
         let began = Instant::now();
         let mut advantages = vec![0.0; batch.weights.len()];
         let mut baseline = LinearBaseline::new(width);
-        task_advantages(
+        let deviation = task_advantages(
             &mut baseline,
             &batch.observations,
             &batch.rewards,
@@ -171,6 +177,7 @@ impl TaskWork {
         }
         self.steps[phase].fill(&batch, &advantages, programs.rows);
         self.returns[phase] = batch.mean_return();
+        self.outcome = Outcome::of(&batch, deviation, how.outer.discount);
         self.env_steps += batch.episodes().real_steps() as u64;
         bench.spent.fit += began.elapsed();
         Ok(())
@@ -262,7 +269,12 @@ impl TaskWork {
             self.kl += f64::from(kl[0]);
         }
         if through {
-            self.pull_back(programs, thread, rate)?;
+            for phase in (0..phases).rev() {
+                self.through_step(programs, thread, phase, rate)?;
+                if self.estimator == Estimator::Emaml {
+                    self.add_credit(programs, thread, phase)?;
+                }
+            }
         }
         Ok(())
     }
@@ -280,7 +292,8 @@ impl TaskWork {
         Ok(())
     }
 
-    /// out ← out − rate ∇²L(θ_k) out: the Jacobian of inner step `phase` and, being symmetric, its transpose.
+    /// out ← out − rate ∇²L(θ_k) out: the Jacobian of inner step `phase` and, being symmetric, its transpose; by DiCE with
+    /// the derivative of the sampling.
     fn through_step(&mut self, programs: &Programs, thread: usize, phase: usize, rate: f32) -> Result<()> {
         let program = &programs.policy_curvature;
         let mut scratch = program.scratch(thread);
@@ -291,14 +304,11 @@ impl TaskWork {
             program.program.apply(&mut scratch, kept, &inputs, &mut [&mut self.piece_out, &mut []])?;
             add_scaled(&mut self.out, -rate, &self.piece_out);
         }
-        Ok(())
-    }
-
-    fn pull_back(&mut self, programs: &Programs, thread: usize, rate: f32) -> Result<()> {
-        for phase in (0..self.thetas.len() - 1).rev() {
-            self.through_step(programs, thread, phase, rate)?;
+        drop(scratch);
+        match self.estimator {
+            Estimator::Dice => self.through_sampling(programs, thread, phase, &vector, rate),
+            Estimator::Maml | Estimator::Emaml => Ok(()),
         }
-        Ok(())
     }
 
     /// Jᵀ F J `vector` into `out`: the Hessian of this task's post-adaptation divergence along a direction.
@@ -329,8 +339,8 @@ impl TaskWork {
                 add_scaled(&mut self.out, 1.0, &self.piece_out);
             }
         }
-        if through {
-            self.pull_back(programs, thread, rate)?;
+        for phase in (0..phases).rev().filter(|_| through) {
+            self.through_step(programs, thread, phase, rate)?;
         }
         Ok(())
     }
@@ -365,7 +375,9 @@ impl TaskWork {
             add_scaled(&mut self.out, 1.0, &self.piece_out);
         }
         if through {
-            self.pull_back(programs, thread, rate)?;
+            for phase in (0..phases).rev() {
+                self.through_step(programs, thread, phase, rate)?;
+            }
         }
         self.thetas = here;
         Ok(())
@@ -381,10 +393,12 @@ impl TaskWork {
     ) -> Result<()> {
         let phases = self.thetas.len() - 1;
         let mut adapted = theta.to_vec();
-        for phase in 0..phases {
-            adapted = self.adapt(programs, thread, phase, &adapted, rate)?;
-        }
         (self.loss, self.kl) = (0.0, 0.0);
+        for phase in 0..phases {
+            let (next, charge) = self.adapt_candidate(programs, thread, phase, &adapted, rate)?;
+            adapted = next;
+            self.loss += charge;
+        }
         for number in 0..self.steps[phases].pieces() {
             let (mut loss, mut kl) = ([0.0], [0.0]);
             let piece = self.steps[phases].piece(number).inputs(&adapted);
@@ -406,6 +420,6 @@ fn resize(kept: &mut Vec<Kept>, pieces: usize, program: &Executable) -> Result<(
     Ok(())
 }
 
-fn add_scaled(sum: &mut [f32], factor: f32, term: &[f32]) {
+pub(super) fn add_scaled(sum: &mut [f32], factor: f32, term: &[f32]) {
     sum.iter_mut().zip(term).for_each(|(s, t)| *s += factor * t);
 }
