@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 const MEASURE: Duration = Duration::from_millis(150);
 /// Where a whole meta-iteration is expected to take less than this, it is measured with all its tasks.
 const WHOLE: f64 = 0.5;
+/// Memory that is asked for only to see how large the process gets.
+const MOST_TRIED: u64 = 1 << 30;
 /// A row of an evaluation in memory, its texts included.
 const ROW_BYTES: u64 = 200;
 
@@ -114,10 +116,20 @@ pub fn forecast(experiment: &Experiment, threads: usize) -> Result<Forecast> {
     let saved: u64 = methods.iter().map(|method| 3 * 4 * method.evaluations * method.parameters as u64).sum();
     let more = if measured_all { 0 } else { (spec.outer.tasks - few(spec.outer.tasks)) as u64 };
     let parameters = methods.iter().map(|method| method.parameters).max().unwrap_or(0);
-    let grows = more * bytes_of_task(experiment, parameters)? + rows * ROW_BYTES + saved;
+    let mut grows = rows * ROW_BYTES + saved;
+    let task_bytes = bytes_of_task(experiment, parameters)?;
+    let tasks = more * task_bytes;
+    // Further tasks first take what the certificate and the lowering have left free, so their memory is asked for in
+    // earnest, unless it is too much for an answer to a question.
+    let tried = if tasks > MOST_TRIED { 0 } else { more };
+    let held: Vec<Vec<u8>> = (0..tried).map(|_| vec![1; task_bytes as usize]).collect();
+    if tried < more {
+        grows += tasks;
+    }
     // The largest moment may have been the certificate or the lowering, or is still to come.
     let peak_bytes =
         process_bytes("VmRSS").zip(process_bytes("VmHWM")).map(|(now, most)| most.max(now + grows));
+    drop(std::hint::black_box(held));
     Ok(Forecast { flops: flops(experiment)?, peak_bytes, methods, threads })
 }
 

@@ -160,9 +160,9 @@ mod tests {
 
     #[test]
     fn every_plan_goes_through_all_steps_in_order_and_knows_its_work() {
-        for steps in [1, 2, 3, 7, 10, 33, 100] {
+        for steps in [1usize, 2, 3, 7, 10, 33, 100] {
             for row in 1..=steps {
-                let rows: usize = steps.div_ceil(row);
+                let rows = steps.div_ceil(row);
                 for checkpoints in usize::from(rows > 1)..rows {
                     count(Reversal { steps, row, checkpoints });
                 }

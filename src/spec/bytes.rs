@@ -55,7 +55,7 @@ impl FromStr for Bytes {
                 ));
             }
         };
-        let exact = number.parse::<u64>().ok().map(|number| number.checked_mul(size).unwrap_or(u64::MAX));
+        let exact = number.parse::<u64>().ok().map(|number| number.saturating_mul(size));
         // A fraction of a byte is dropped; what is beyond a u64 is the largest one.
         match exact.unwrap_or((value * size as f64) as u64) {
             0 => Err("it must be at least one byte".into()),
@@ -68,7 +68,7 @@ impl FromStr for Bytes {
 impl fmt::Display for Bytes {
     /// Exact: reading it gives the same number.
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let (unit, size) = UNITS.iter().find(|(_, size)| self.0 % size == 0).unwrap_or(&("B", 1));
+        let (unit, size) = UNITS.iter().find(|(_, size)| self.0.is_multiple_of(*size)).unwrap_or(&("B", 1));
         write!(f, "{} {unit}", self.0 / size)
     }
 }
