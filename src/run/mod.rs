@@ -14,6 +14,7 @@
 //! | `learner` | what the loop asks of a learning problem |
 //! | `supervised`, `few_shot`, `rl` | the learning problems of the paper (Algorithm 2 on drawn and on stored points, Algorithm 3) |
 //! | `programs`, `batched` | what the first two share: the programs of a method, for one task or for many in a launch |
+//! | `averaged` | regressors of single tasks, and the mean of their weights |
 //! | `rollout`, `returns`, `baseline` | trajectories, their returns and advantages |
 //! | `optimizer`, `trust_region`, `reduce` | outer steps, and sums over tasks in one fixed order |
 //! | `test_tasks` | the tasks of evaluations |
@@ -22,6 +23,7 @@
 //!
 //! The one durable instant is the end of a meta-iteration.
 
+pub mod averaged;
 pub mod baseline;
 pub mod batched;
 pub mod certificate;

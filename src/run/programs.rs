@@ -15,7 +15,7 @@ use crate::record::row::{EvalRow, TrainRow};
 use crate::spec::{Method, Spec, Word};
 
 /// The weight of a new batch in running averages of moments (the usual momentum of 0.9).
-const AVERAGE_WEIGHT: f32 = 0.1;
+pub(super) const AVERAGE_WEIGHT: f32 = 0.1;
 
 /// The programs of one method.
 pub struct Programs {
@@ -277,13 +277,17 @@ impl Alone {
         let train = match method {
             // A fine-tuned classifier is trained by programs of its own.
             Method::Random | Method::Finetune | Method::NearestNeighbour => None,
-            Method::Maml | Method::Fomaml => {
+            Method::Maml | Method::Fomaml | Method::Context => {
                 Some(plans.meta_gradient(&[], *support, *query, spec.inner.steps))
             }
             // The released baselines train on the support points alone (protocol A.1).
-            Method::Pretrained | Method::Oracle => Some(plans.meta_gradient(&[], 0, *support, 0)),
+            Method::Pretrained
+            | Method::Oracle
+            | Method::Averaged
+            | Method::AveragedL2
+            | Method::AveragedToMean => Some(plans.meta_gradient(&[], 0, *support, 0)),
         };
-        let adapts = matches!(method, Method::Maml | Method::Fomaml);
+        let adapts = method.adapts();
         // Only a network that counts steps has more than one stage (see `Network::counts_steps`).
         let counts_steps = plans.model.counts_steps() && !method.classifies();
         let last = if counts_steps { spec.inner.steps } else { 0 };

@@ -112,7 +112,7 @@ impl TaskWork {
         how: Collect,
     ) -> Result<()> {
         let policy = &programs.policy;
-        let (width, actions) = (policy.mlp.widths[0], policy.mlp.widths[policy.mlp.widths.len() - 1]);
+        let (width, actions) = (policy.observations(), policy.actions());
         let mut batch = Batch::new(0, how.horizon, width, actions);
         let mut collector = Collector::new(&bench.env, how.episodes, how.task_input);
         let act = &programs.act[&how.episodes];
@@ -176,7 +176,7 @@ impl TaskWork {
         Ok(())
     }
 
-    /// θ − rate ∇L(θ) on the data of a phase.
+    /// θ − rate ∇L(θ) on the data of a phase; what the policy does not adapt stays.
     pub fn adapt(
         &mut self,
         programs: &Programs,
@@ -191,6 +191,7 @@ impl TaskWork {
         for number in 0..self.steps[phase].pieces() {
             let piece = self.steps[phase].piece(number);
             programs.policy_gradient.run(thread, &piece.inputs(theta), &mut [&mut gradient, &mut loss])?;
+            programs.layout.hold(&mut gradient);
             add_scaled(&mut adapted, -rate, &gradient);
         }
         Ok(adapted)
@@ -199,7 +200,7 @@ impl TaskWork {
     /// Remembers the distribution that sampled the last batch.
     pub fn remember_policy(&mut self, programs: &Programs, thread: usize) -> Result<()> {
         let (theta, steps) = (&self.thetas[self.thetas.len() - 1], &self.steps[self.steps.len() - 1]);
-        let actions = programs.policy.mlp.widths[programs.policy.mlp.widths.len() - 1];
+        let actions = programs.policy.actions();
         self.old_log_std.resize(actions, 0.0);
         self.old_means.resize_with(steps.pieces(), Vec::new);
         for (number, mean) in self.old_means.iter_mut().enumerate() {
@@ -271,15 +272,29 @@ impl TaskWork {
         Ok(())
     }
 
-    /// out ← out − rate ∇²L(θ_k) out: the Jacobian of inner step `phase` and, being symmetric, its transpose.
-    fn through_step(&mut self, programs: &Programs, thread: usize, phase: usize, rate: f32) -> Result<()> {
+    /// The Jacobian of inner step `phase` or its transpose times `out`, into `out`. With M, which keeps what the policy
+    /// adapts and zeroes the rest, the Jacobian is I − rate M ∇²L(θ_k), and the Hessian is symmetric.
+    fn through_step(
+        &mut self,
+        programs: &Programs,
+        thread: usize,
+        phase: usize,
+        rate: f32,
+        transposed: bool,
+    ) -> Result<()> {
         let program = &programs.policy_curvature;
         let mut scratch = program.scratch(thread);
-        let vector = self.out.clone();
+        let mut vector = self.out.clone();
+        if transposed {
+            programs.layout.hold(&mut vector);
+        }
         for (number, kept) in self.curvature[phase].iter().enumerate() {
             let piece = self.steps[phase].piece(number).inputs(&self.thetas[phase]);
             let inputs = [&piece[..], &[&vector]].concat();
             program.program.apply(&mut scratch, kept, &inputs, &mut [&mut self.piece_out])?;
+            if !transposed {
+                programs.layout.hold(&mut self.piece_out);
+            }
             add_scaled(&mut self.out, -rate, &self.piece_out);
         }
         Ok(())
@@ -287,7 +302,7 @@ impl TaskWork {
 
     fn pull_back(&mut self, programs: &Programs, thread: usize, rate: f32) -> Result<()> {
         for phase in (0..self.thetas.len() - 1).rev() {
-            self.through_step(programs, thread, phase, rate)?;
+            self.through_step(programs, thread, phase, rate, true)?;
         }
         Ok(())
     }
@@ -306,7 +321,7 @@ impl TaskWork {
         self.out.extend_from_slice(vector);
         if through {
             for phase in 0..phases {
-                self.through_step(programs, thread, phase, rate)?;
+                self.through_step(programs, thread, phase, rate, false)?;
             }
         }
         let tangent = std::mem::replace(&mut self.out, vec![0.0; vector.len()]);
@@ -352,7 +367,8 @@ impl TaskWork {
             add_scaled(&mut self.out, 1.0, &self.piece_out);
         }
         for phase in (0..phases).rev().filter(|_| through) {
-            let vector = self.out.clone();
+            let mut vector = self.out.clone();
+            programs.layout.hold(&mut vector);
             for number in 0..self.steps[phase].pieces() {
                 let piece = self.steps[phase].piece(number).inputs(&thetas[phase]);
                 let inputs = [&piece[..], &[&vector]].concat();
