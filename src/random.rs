@@ -10,11 +10,12 @@ pub use rand_chacha::ChaCha8Rng as Stream;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Purpose {
-    /// Initial parameters. Index: parameter.
+    /// Initial parameters: (regressor, of the averaged methods). Index: parameter.
     Init = 1,
     /// Training task: (iteration, task).
     TrainTask = 2,
-    /// Points of a training task: (iteration, task, episode = 0 support, 1 query); of a data set: (iteration, task, class).
+    /// Points of a training task: (iteration, task, episode = 0 support, 1 query); of a data set: (iteration, task, class);
+    /// of a regressor, which is trained on task (regressor, 0): (regressor, step, batch).
     TrainPoints = 3,
     /// Test task: (0, task).
     EvalTask = 4,

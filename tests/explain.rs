@@ -13,8 +13,8 @@ fn explain(spec: &str, more: &[&str]) -> String {
 
 #[test]
 fn every_shipped_experiment_has_right_gradients_for_every_method() {
-    let all = ["--gradients", "--set", "methods=[maml, fomaml, pretrained, random, oracle]"];
-    for (spec, lines) in [("sinusoid", 4), ("point_nav", 5), ("cheetah_vel", 5), ("cheetah_dir", 5)] {
+    let all = ["--gradients", "--set", "methods=[maml, fomaml, pretrained, random, oracle, context]"];
+    for (spec, lines) in [("sinusoid", 5), ("point_nav", 6), ("cheetah_vel", 6), ("cheetah_dir", 6)] {
         let text = explain(&format!("experiments/{spec}.yaml"), &all);
         assert_eq!(text.lines().filter(|line| line.ends_with("yes")).count(), lines, "{spec}\n{text}");
     }
@@ -60,7 +60,9 @@ fn the_certificate_stands_in_run_json() {
     run("experiments/sinusoid.yaml", folder.path(), &SINUSOID);
     let manifest = Manifest::read(&folder.path().join("run.json")).unwrap();
     let methods: Vec<&str> = manifest.gradients.keys().map(String::as_str).collect();
-    assert_eq!(methods, ["fomaml", "maml", "oracle", "pretrained"]);
+    let trained =
+        ["averaged", "averaged_l2", "averaged_to_mean", "context", "fomaml", "maml", "oracle", "pretrained"];
+    assert_eq!(methods, trained);
     assert!(manifest.gradients.values().all(|record| record.holds));
     assert_eq!(manifest.gradients["maml"].derivative_order, 2);
     assert!(manifest.gradients["maml"].error_f32.parse::<f64>().unwrap() < 1e-4);

@@ -108,7 +108,7 @@ fn policy_gradients_and_curvature_products_are_those_of_jax() {
     let (name, tasks, rows) = ("policy", 2, 40);
     let data = Data::read(name);
     let mlp = Mlp::new(5, &[11, 11], 3, Activation::Tanh);
-    let policy = Policy { mlp, init_std: 1.0, min_std: 1e-6 };
+    let policy = Policy { mlp, context: 0, init_std: 1.0, min_std: 1e-6 };
     let theta = data.theta(&policy.layout().parts());
     let run = |plan: &Plan, inputs: &[&[f64]]| evaluate(plan, inputs);
     let plus = |a: &[f64], factor: f64, b: &[f64]| -> Vec<f64> {

@@ -6,7 +6,7 @@ use crate::graph::numbers;
 use mamlx::graph::eval::evaluate;
 use mamlx::graph::{Plan, Port, Tape, Var, grad};
 use mamlx::meta::supervised::Learner;
-use mamlx::nn::{Activation, Mlp, Policy};
+use mamlx::nn::{Activation, Mlp, Policy, Role};
 use mamlx::spec::{Loss, Order, Reduction};
 
 const ALPHA: f64 = 0.3;
@@ -168,12 +168,26 @@ fn a_task_axis_gives_every_task_its_own_gradient() {
 }
 
 fn policy() -> Policy {
-    Policy { mlp: Mlp::new(3, &[4], 2, Activation::Tanh), init_std: 0.7, min_std: 1e-6 }
+    Policy { mlp: Mlp::new(3, &[4], 2, Activation::Tanh), context: 0, init_std: 0.7, min_std: 1e-6 }
+}
+
+/// The same with a context vector, which is all that it adapts.
+fn policy_with_context() -> Policy {
+    Policy { mlp: Mlp::new(3 + 2, &[4], 2, Activation::Tanh), context: 2, ..policy() }
 }
 
 #[test]
 fn trust_region_products_equal_the_dense_hessian_of_the_post_adaptation_divergence() {
-    let (policy, n) = (policy(), 6);
+    [policy(), policy_with_context()].iter().for_each(products_equal_the_dense_hessian);
+}
+
+/// J = I − α M ∇²L keeps what is adapted by M, behind the Hessian forwards and before it backwards.
+fn products_equal_the_dense_hessian(policy: &Policy) {
+    let n = 6;
+    let held = |mut v: Vec<f64>| {
+        policy.layout().hold(&mut v);
+        v
+    };
     let size = policy.layout().size();
     // The whole chain in one graph: θ → θ′ → KL(π_old ‖ π_θ′), differentiated three times.
     let tape = Tape::new();
@@ -183,8 +197,8 @@ fn trust_region_products_equal_the_dense_hessian_of_the_post_adaptation_divergen
         let vector = policy.layout().inputs(&tape, &[]);
         let data: Vec<Var> = [[n, 3], [n, 2], [n, 3]].iter().map(|s| tape.input(s)).collect();
         let (advantage, weight) = (tape.input(&[n]), tape.input(&[n]));
-        let chain = adapt(&policy, &theta, data[0], data[1], advantage, weight);
-        let frozen = adapt(&policy, &fixed, data[0], data[1], advantage, weight);
+        let chain = adapt(policy, &theta, data[0], data[1], advantage, weight);
+        let frozen = adapt(policy, &fixed, data[0], data[1], advantage, weight);
         let kl = policy.forward(&chain, data[2]).kl_from(policy.forward(&frozen, data[2]));
         let kl = (kl * weight).sum_all();
         let first = grad(kl, &theta);
@@ -214,17 +228,16 @@ fn trust_region_products_equal_the_dense_hessian_of_the_post_adaptation_divergen
         (policy.policy_gradient(&[], n), policy.policy_curvature(&[], n), policy.fisher(&[], n));
     let [obs, act, later, adv, weight] = &data;
     let support = [obs.clone(), act.clone(), adv.clone(), weight.clone()];
-    let g = eval(&gradient, &[std::slice::from_ref(&theta), &support[..]].concat())[0].clone();
+    let g = held(eval(&gradient, &[std::slice::from_ref(&theta), &support[..]].concat())[0].clone());
     let adapted: Vec<f64> = theta.iter().zip(&g).map(|(t, g)| t - ALPHA * g).collect();
-    let through_step = |v: &[f64]| -> Vec<f64> {
-        let h = eval(&curvature, &[std::slice::from_ref(&theta), &support[..], &[v.to_vec()]].concat())[0]
-            .clone();
-        v.iter().zip(h).map(|(v, h)| v - ALPHA * h).collect()
+    let hessian = |v: Vec<f64>| {
+        eval(&curvature, &[std::slice::from_ref(&theta), &support[..], &[v]].concat())[0].clone()
     };
+    let less = |v: &[f64], h: Vec<f64>| v.iter().zip(h).map(|(v, h)| v - ALPHA * h).collect::<Vec<f64>>();
     let product = |v: &[f64]| {
-        let u = through_step(v);
+        let u = less(v, held(hessian(v.to_vec())));
         let f = eval(&fisher, &[adapted.clone(), later.clone(), weight.clone(), u])[0].clone();
-        through_step(&f)
+        less(&f, hessian(held(f.clone())))
     };
     let (u, v) = (numbers(size, 0.6), numbers(size, 1.9));
     for v in [&u, &v] {
@@ -237,11 +250,11 @@ fn trust_region_products_equal_the_dense_hessian_of_the_post_adaptation_divergen
     let old = eval(&forward, &[adapted.clone(), later.clone()]);
     let divergence = policy.divergence_gradient(&[], n);
     let pulled_back = |start: Vec<f64>| {
-        let g = eval(&gradient, &[std::slice::from_ref(&start), &support[..]].concat())[0].clone();
+        let g = held(eval(&gradient, &[std::slice::from_ref(&start), &support[..]].concat())[0].clone());
         let moved: Vec<f64> = start.iter().zip(&g).map(|(t, g)| t - ALPHA * g).collect();
         let given = [moved, later.clone(), weight.clone(), old[0].clone(), old[1].clone()];
         let d = eval(&divergence, &given)[0].clone();
-        let h = eval(&curvature, &[&[start], &support[..], std::slice::from_ref(&d)].concat())[0].clone();
+        let h = eval(&curvature, &[&[start], &support[..], &[held(d.clone())]].concat())[0].clone();
         d.iter().zip(h).map(|(d, h)| d - ALPHA * h).collect::<Vec<f64>>()
     };
     let step = 1e-5;
@@ -264,7 +277,8 @@ fn adapt<'t>(
 ) -> Vec<Var<'t>> {
     let loss = -(policy.forward(theta, obs).log_density(act) * adv * weight).sum_all();
     let rate = obs.tape.constant(ALPHA);
-    mamlx::meta::inner::step(theta, loss, rate, true)
+    let adapted: Vec<bool> = policy.layout().entries.iter().map(|e| e.role == Role::Adapted).collect();
+    mamlx::meta::inner::step_some(theta, &adapted, loss, rate, true)
 }
 
 #[test]

@@ -43,6 +43,8 @@ fn experiments(folder: &Path) {
         ("iterations: 70000", "iterations: 40"),
         ("methods: [maml, pretrained, oracle]", "methods: [maml]"),
         ("log_every: 100", "log_every: 1"),
+        ("regressors: 500", "regressors: 2"),
+        ("max_steps: 10000", "max_steps: 20"),
         ("  tasks: 600\n", "  tasks: 60\n  every: 10\n"),
     ];
     edit("sinusoid.yaml", &sinusoid);

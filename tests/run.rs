@@ -34,7 +34,7 @@ pub fn assert_same(a: &Path, b: &Path, what: &str) {
 }
 
 /// Small but complete: every method, several evaluations, unequal work for the threads.
-pub const SINUSOID: [&str; 14] = [
+pub const SINUSOID: [&str; 18] = [
     "--set",
     "outer.iterations=30",
     "--set",
@@ -46,9 +46,13 @@ pub const SINUSOID: [&str; 14] = [
     "--set",
     "eval.steps=2",
     "--set",
-    "methods=[maml, fomaml, pretrained, random, oracle]",
+    "methods=[maml, fomaml, pretrained, random, oracle, averaged, averaged_l2, averaged_to_mean, context]",
     "--set",
     "inner.steps=2",
+    "--set",
+    "averaged.regressors=10",
+    "--set",
+    "averaged.max_steps=20",
 ];
 pub const POINT: [&str; 18] = [
     "--set",
@@ -68,7 +72,7 @@ pub const POINT: [&str; 18] = [
     "--set",
     "model.hidden=[7]",
     "--set",
-    "methods=[random, maml, fomaml, pretrained, oracle]",
+    "methods=[random, maml, fomaml, pretrained, oracle, context]",
 ];
 const CHEETAH: [&str; 16] = [
     "--set",
@@ -216,6 +220,40 @@ fn signals_stop_a_run_cleanly_and_it_goes_on() {
         );
         assert!(std::fs::read_to_string(out.join("run.json")).unwrap().contains("\"running\""));
     }
+}
+
+/// ± 1 MiB after the first thousand: what grows by 100 bytes an iteration would be seen.
+#[cfg(target_os = "linux")]
+#[test]
+#[ignore = "ten seconds and more where others compute too"]
+fn memory_stays_flat_over_ten_thousand_meta_iterations() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    let sets = ["outer.iterations=11000", "methods=[maml]", "eval.tasks=5", "outer.log_every=100"];
+    let sets = sets.iter().flat_map(|set| ["--set", set]);
+    let args: Vec<&str> = ["run", "experiments/sinusoid.yaml", "--out", out.to_str().unwrap()]
+        .into_iter()
+        .chain(sets)
+        .collect();
+    let mut child = mamlx(&args).stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+    let (mut sizes, mut last) = (vec![], 0);
+    while child.try_wait().unwrap().is_none() {
+        let rows = std::fs::read_to_string(out.join("train.csv")).unwrap_or_default();
+        let row = rows.lines().last().and_then(|row| row.split(',').nth(4)?.parse::<u64>().ok());
+        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
+        let size = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .map(|size| size.trim().trim_end_matches("kB").trim().parse::<u64>().unwrap());
+        if let (Some(iteration @ 1000..11_000), Some(size)) = (row, size) {
+            sizes.push(size);
+            last = iteration;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let (least, most) = (sizes.iter().min().unwrap(), sizes.iter().max().unwrap());
+    assert!(last > 9000 && sizes.len() > 20, "{} looks, the last at {last}", sizes.len());
+    assert!(most - least <= 1024, "from {least} to {most} KiB");
 }
 
 #[test]

@@ -50,7 +50,7 @@ impl EnvironmentWork {
         }
         let policy = sizes.policy.then(|| {
             let mlp = Mlp::new(width, &[HIDDEN, HIDDEN], dim, Activation::Relu);
-            let policy = Policy { mlp, init_std: 1.0, min_std: 1e-6 };
+            let policy = Policy { mlp, context: 0, init_std: 1.0, min_std: 1e-6 };
             let theta = initial(&policy.layout(), Draw::Xavier, &mut source(1));
             (Shared::new(lower(policy.act(&[], SLOTS)), threads), theta, vec![0.0; dim])
         });

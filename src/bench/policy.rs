@@ -36,7 +36,7 @@ impl PolicyWork {
     pub fn new(sizes: &Sizes, quantity: Quantity, threads: usize, data: &Arrays) -> Result<PolicyWork> {
         let Sizes { tasks, steps, observation, action, hidden, rate } = *sizes;
         let mlp = Mlp::new(observation, &[hidden, hidden], action, Activation::Tanh);
-        let policy = Policy { mlp, init_std: 1.0, min_std: 1e-6 };
+        let policy = Policy { mlp, context: 0, init_std: 1.0, min_std: 1e-6 };
         let programs =
             Programs::new(policy, rows_of(steps), &[], Wanted::default(), (&Device::cpu(), threads))?;
         let mut batch: Vec<TaskWork> = (0..tasks).map(|_| TaskWork::default()).collect();

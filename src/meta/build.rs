@@ -30,22 +30,34 @@ impl From<Init> for Draw {
 /// The spec's network on points of shape `input`, for answers of `outputs` numbers; training takes at most `steps` inner
 /// steps. The short form reads an image as one row. Of a misfit, `layer` is the position in the spec's `layers`, or
 /// their number where the fault shows behind the last (and always in the short form, which has none).
-pub fn network(model: &Model, input: &[usize], outputs: usize, steps: usize) -> Result<Network, Misfit> {
-    match &model.layers {
+/// `context`: numbers of a context vector beside the points, the only ones that inner steps then adapt.
+pub fn network(
+    model: &Model,
+    input: &[usize],
+    outputs: usize,
+    steps: usize,
+    context: Option<usize>,
+) -> Result<Network, Misfit> {
+    let (input, mut blocks) = match &model.layers {
         Some(layers) => {
-            let blocks: Vec<Block> = layers.iter().map(|layer| block(layer, outputs, steps)).collect();
-            Network::new(input, &blocks, outputs)
+            (input.to_vec(), layers.iter().map(|layer| block(layer, outputs, steps)).collect::<Vec<Block>>())
         }
         None => {
             let activation = Block::Activation(model.activation.into());
             let linear = |width: usize| Block::Linear { width, draw: None, adapted: true };
-            let mut blocks: Vec<Block> =
-                model.hidden.iter().flat_map(|width| [linear(*width), activation]).collect();
-            blocks.push(linear(outputs));
-            let row = [input.iter().product()];
-            Network::new(&row, &blocks, outputs).map_err(|misfit| Misfit { layer: 0, ..misfit })
+            let hidden = model.hidden.iter().flat_map(|width| [linear(*width), activation]);
+            (vec![input.iter().product()], hidden.chain([linear(outputs)]).collect())
         }
+    };
+    if let Some(width) = context {
+        blocks =
+            [Block::Context { width }].into_iter().chain(blocks.into_iter().map(Block::shared)).collect();
     }
+    let in_spec = |misfit: Misfit| match &model.layers {
+        Some(_) => Misfit { layer: misfit.layer.saturating_sub(usize::from(context.is_some())), ..misfit },
+        None => Misfit { layer: 0, ..misfit },
+    };
+    Network::new(&input, &blocks, outputs).map_err(in_spec)
 }
 
 /// The key of the spec where a misfit lies.
@@ -95,8 +107,8 @@ fn block(layer: &Layer, outputs: usize, steps: usize) -> Block {
     }
 }
 
-/// The spec's Gaussian policy.
-pub fn policy(model: &Model, observations: usize, actions: usize) -> Policy {
-    let mlp = Mlp::new(observations, &model.hidden, actions, model.activation.into());
-    Policy { mlp, init_std: model.init_std, min_std: model.min_std }
+/// The spec's Gaussian policy, with a context vector of so many numbers.
+pub fn policy(model: &Model, observations: usize, actions: usize, context: usize) -> Policy {
+    let mlp = Mlp::new(observations + context, &model.hidden, actions, model.activation.into());
+    Policy { mlp, context, init_std: model.init_std, min_std: model.min_std }
 }

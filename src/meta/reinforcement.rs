@@ -26,14 +26,10 @@ struct Steps<'t> {
 }
 
 impl Policy {
-    fn actions(&self) -> usize {
-        self.mlp.widths[self.mlp.widths.len() - 1]
-    }
-
     fn steps<'t>(&self, tape: &'t Tape, lead: &[usize], n: usize) -> Steps<'t> {
         let of = |tail: &[usize]| tape.input(&[lead, &[n], tail].concat());
         Steps {
-            observation: of(&[self.mlp.widths[0]]),
+            observation: of(&[self.observations()]),
             action: of(&[self.actions()]),
             advantage: of(&[]),
             weight: of(&[]),
@@ -45,7 +41,7 @@ impl Policy {
         let tape = Tape::new();
         let (inputs, outputs) = {
             let theta = self.layout().inputs(&tape, lead);
-            let observation = tape.input(&[lead, &[n, self.mlp.widths[0]]].concat());
+            let observation = tape.input(&[lead, &[n, self.observations()]].concat());
             let out = self.forward(&theta, observation);
             let inputs = vec![self.layout().port("theta", &theta), Port::single("observation", observation)];
             (inputs, vec![Port::single("mean", out.mean), Port::single("log_std", out.log_std)])
@@ -149,7 +145,7 @@ impl Policy {
         let tape = Tape::new();
         let (inputs, outputs) = {
             let theta = self.layout().inputs(&tape, lead);
-            let observation = tape.input(&[lead, &[n, self.mlp.widths[0]]].concat());
+            let observation = tape.input(&[lead, &[n, self.observations()]].concat());
             let weight = tape.input(&[lead, &[n]].concat());
             let old = Gaussian {
                 mean: tape.input(&[lead, &[n, self.actions()]].concat()),
@@ -177,7 +173,7 @@ impl Policy {
         let tape = Tape::new();
         let (inputs, outputs) = {
             let theta = self.layout().inputs(&tape, lead);
-            let observation = tape.input(&[lead, &[n, self.mlp.widths[0]]].concat());
+            let observation = tape.input(&[lead, &[n, self.observations()]].concat());
             let weights = tape.input(&[lead, &[n]].concat());
             let vector = self.layout().inputs(&tape, lead);
             let out = self.forward(&theta, observation);

@@ -6,6 +6,7 @@ use super::init::Draw;
 use super::layout::{Entry, Role, Start};
 use super::mlp::Activation;
 use super::norm::{BatchNorm, LayerNorm};
+use crate::graph::{Shape, Var};
 use std::fmt;
 
 /// One block. A point is a vector `[width]`, a sequence `[time, width]` or an image `[height, width, channels]`.
@@ -28,6 +29,10 @@ pub enum Block {
     /// Everything in one row.
     Flatten,
     Gru(Gru),
+    /// The context vector, `width` free parameters beside the last axis of a point: all that the inner steps adapt.
+    Context {
+        width: usize,
+    },
 }
 
 /// Why a network cannot be built: the block, counted from 0, and what is wrong with it. `layer` is the number of blocks
@@ -58,6 +63,7 @@ impl Block {
             Block::Mean => "mean",
             Block::Flatten => "flatten",
             Block::Gru(_) => "gru",
+            Block::Context { .. } => "context",
         }
     }
 
@@ -74,6 +80,10 @@ impl Block {
             (Block::Mean, _) => Ok(point[point.len() - 1..].to_vec()),
             (Block::Flatten, _) => Ok(vec![point.iter().product()]),
             (Block::Gru(gru), [_] | [_, _]) => Ok(vec![gru.hidden]),
+            (Block::Context { width }, [.., last]) => {
+                Ok([&point[..point.len() - 1], &[last + width]].concat())
+            }
+            (Block::Context { .. }, []) => Err("takes a point of at least one number".into()),
             (Block::Gru(_), _) => Err("takes sequences, time x width; put `flatten` before it".into()),
         }
     }
@@ -91,6 +101,7 @@ impl Block {
             Block::Gru(gru) => gru.entries(point, number),
             Block::BatchNorm(norm) => norm.entries(inputs, number),
             Block::LayerNorm(norm) => norm.entries(inputs, number),
+            Block::Context { width } => vec![context(*width)],
             Block::Activation(_) | Block::MaxPool(_) | Block::Mean | Block::Flatten => vec![],
         }
     }
@@ -101,6 +112,20 @@ impl Block {
             Block::Linear { .. } | Block::Conv(_) | Block::Gru(_) => Some(0),
             Block::BatchNorm(_) | Block::LayerNorm(_) => Some(1),
             Block::Activation(_) | Block::MaxPool(_) | Block::Mean | Block::Flatten => None,
+            Block::Context { .. } => None,
+        }
+    }
+
+    /// The same block, with parameters that no inner step adapts.
+    pub fn shared(self) -> Block {
+        let adapted = false;
+        match self {
+            Block::Linear { width, draw, .. } => Block::Linear { width, draw, adapted },
+            Block::Conv(conv) => Block::Conv(Conv { adapted, ..conv }),
+            Block::BatchNorm(norm) => Block::BatchNorm(BatchNorm { adapted, ..norm }),
+            Block::LayerNorm(norm) => Block::LayerNorm(LayerNorm { adapted, ..norm }),
+            Block::Gru(gru) => Block::Gru(Gru { adapted, ..gru }),
+            other => other,
         }
     }
 }
@@ -108,6 +133,21 @@ impl Block {
 /// Who moves parameters that the inner steps may or may not adapt.
 pub(super) fn role(adapted: bool) -> Role {
     if adapted { Role::Adapted } else { Role::Shared }
+}
+
+/// The parameters of a context vector, which start at 0: before it has adapted, a network is one without.
+pub(super) fn context(width: usize) -> Entry {
+    Entry { name: "context".into(), shape: vec![width], start: Start::Constant(0.0), role: Role::Adapted }
+}
+
+/// `x [lead…, n, point…]` with the context `z [lead…, width]` beside its last axis.
+pub(super) fn beside<'t>(z: Var<'t>, x: Var<'t>) -> Var<'t> {
+    let (lead, width) = z.shape.split_at(z.shape.len() - 1);
+    let last = x.shape.len() - 1;
+    let ones = vec![1; last - lead.len()];
+    let everywhere = Shape::new(&[&x.shape[..last], width].concat());
+    let z = z.reshape(&[lead, &ones, width].concat()).broadcast(everywhere);
+    Var::concat(&[x, z], last)
 }
 
 /// `<prefix>weight` of this shape and `<prefix>bias` along its last axis.

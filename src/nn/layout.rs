@@ -69,6 +69,19 @@ impl Layout {
         self.entries.iter().map(part).collect()
     }
 
+    /// Sets what no inner step adapts to zero in a vector with a number for each parameter: the derivative of an inner
+    /// step with respect to its gradient.
+    pub fn hold<T: Copy + Default>(&self, vector: &mut [T]) {
+        if self.entries.iter().all(|e| e.role == Role::Adapted) {
+            return;
+        }
+        for (entry, (_, _, range)) in self.entries.iter().zip(self.parts()) {
+            if entry.role != Role::Adapted {
+                vector[range].fill(T::default());
+            }
+        }
+    }
+
     /// Moves the running averages of `theta` by `weight` of their distance from the batches, which `gradient` holds,
     /// and leaves no gradient there for the outer optimiser. To be called before each of its steps.
     pub fn settle(&self, theta: &mut [f32], gradient: &mut [f32], weight: f32) {

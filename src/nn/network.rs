@@ -1,6 +1,6 @@
 //! Networks as rows of blocks.
 
-use super::block::{Block, Misfit};
+use super::block::{self, Block, Misfit};
 use super::layout::{Entry, Layout};
 use super::mlp::{Activation, Mlp};
 use super::norm::{BatchMode, Moments};
@@ -150,7 +150,12 @@ impl Network {
         for layer in self.order() {
             let placed = &self.blocks[layer];
             let own = &params[placed.first..placed.first + placed.entries.len()];
-            y = y.tape.scope(&format!("layers[{layer}] {}", placed.block.name()), || match &placed.block {
+            let scope = match placed.block {
+                Block::Context { .. } => "context".to_string(),
+                // As the spec counts them, which has no context among its layers.
+                _ => format!("layers[{}] {}", layer - self.contexts(), placed.block.name()),
+            };
+            y = y.tape.scope(&scope, || match &placed.block {
                 Block::Linear { .. } => linear(own, y),
                 Block::Conv(conv) => conv.forward(own, lead, y),
                 Block::BatchNorm(norm) => {
@@ -172,9 +177,15 @@ impl Network {
                     y.reshape(&[&y.shape[..lead + 1], &[size]].concat())
                 }
                 Block::Gru(gru) => gru.forward(own, lead, y),
+                Block::Context { .. } => block::beside(own[0], y),
             });
         }
         (y, moments)
+    }
+
+    /// Context vectors in front of the layers: one or none.
+    fn contexts(&self) -> usize {
+        usize::from(matches!(self.blocks.first(), Some(Placed { block: Block::Context { .. }, .. })))
     }
 
     /// The blocks in the order they are computed: max-pooling before the ReLU that stands before it, on a fraction of the

@@ -1,5 +1,6 @@
 //! Diagonal Gaussian policies with a state-free standard deviation (protocol A.4; the released policies).
 
+use super::block;
 use super::layout::{Entry, Layout, Role, Start};
 use super::mlp::Mlp;
 use crate::graph::Var;
@@ -8,6 +9,9 @@ use crate::graph::Var;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Policy {
     pub mlp: Mlp,
+    /// Numbers of the context vector, which the network reads behind the observation. Where there are some, they are all
+    /// that inner steps adapt.
+    pub context: usize,
     /// Initial standard deviation.
     pub init_std: f64,
     /// Floor of the standard deviation.
@@ -24,20 +28,35 @@ pub struct Gaussian<'t> {
 }
 
 impl Policy {
-    /// The network's parameters, then `log_std [actions]`.
+    /// Numbers of an observation.
+    pub fn observations(&self) -> usize {
+        self.mlp.widths[0] - self.context
+    }
+
+    /// Numbers of an action.
+    pub fn actions(&self) -> usize {
+        self.mlp.widths[self.mlp.widths.len() - 1]
+    }
+
+    /// `context [context]` where there is one, the network's parameters, then `log_std [actions]`.
     pub fn layout(&self) -> Layout {
         let mut layout = self.mlp.layout();
-        let actions = self.mlp.widths[self.mlp.widths.len() - 1];
         layout.entries.push(Entry {
             name: "log_std".into(),
-            shape: vec![actions],
+            shape: vec![self.actions()],
             start: Start::Constant(self.init_std.ln()),
             role: Role::Adapted,
         });
+        if self.context > 0 {
+            layout.entries.iter_mut().for_each(|entry| entry.role = Role::Shared);
+            layout.entries.insert(0, block::context(self.context));
+        }
         layout
     }
 
     pub fn forward<'t>(&self, params: &[Var<'t>], observations: Var<'t>) -> Gaussian<'t> {
+        let (context, params) = params.split_at(usize::from(self.context > 0));
+        let observations = context.iter().fold(observations, |seen, z| block::beside(*z, seen));
         let (network, log_std) = params.split_at(params.len() - 1);
         let log_std = log_std[0];
         let (lead, width) = log_std.shape.split_at(log_std.shape.len() - 1);

@@ -66,7 +66,7 @@ impl Batched {
         device: &Device,
     ) -> Result<Batched> {
         let Counts { support, query, eval } = counts;
-        let adapts = matches!(method, Method::Maml | Method::Fomaml);
+        let adapts = method.adapts();
         let gradient = |tasks: usize| match adapts {
             true => plans.batch_gradient(tasks, *support, *query, spec.inner.steps),
             // The released baselines train on the support points alone (protocol A.1).

@@ -91,7 +91,8 @@ pub fn certificates(experiment: &Experiment, device: &Device) -> Result<Vec<Cert
             let task = env.spaces().task.len();
             let policy = |method| {
                 let more = if method == Method::Oracle { task } else { 0 };
-                build::policy(&spec.model, observation + more, action)
+                let context = supervised::context(spec, method).unwrap_or(0);
+                build::policy(&spec.model, observation + more, action, context)
             };
             let mut all: Vec<Certificate> = trained
                 .map(|method| policy_of(spec, method, &policy(method), device))
@@ -137,7 +138,7 @@ fn supervised_of(
     (most, most_steps): (usize, usize),
     device: &Device,
 ) -> Result<Certificate> {
-    let adapts = matches!(method, Method::Maml | Method::Fomaml);
+    let adapts = method.adapts();
     let layout = plans.model.layout();
     let (inputs, outputs) = (plans.model.input().iter().product::<usize>(), plans.model.outputs());
     let steps = if adapts { spec.inner.steps.min(most_steps) } else { 0 };
@@ -230,18 +231,20 @@ pub fn judge(
 /// The meta-gradient of a policy is composed of three programs, as the run composes it: ∇S at the adapted parameters,
 /// carried back through every inner step by v ↦ v − α ∇²L v.
 fn policy_of(spec: &Spec, method: Method, policy: &Policy, device: &Device) -> Result<Certificate> {
-    let adapts = matches!(method, Method::Maml | Method::Fomaml);
-    let second = adapts && method == Method::Maml && spec.inner.order == Order::Second;
+    let adapts = method.adapts();
+    let second = adapts && method != Method::Fomaml && spec.inner.order == Order::Second;
     let steps = if adapts { spec.inner.steps.min(5) } else { 0 };
     let (n, rate) = (MOST_POINTS, 0.1);
     let mut draws = stream(0, Purpose::Certificate, 1, 0, 0);
-    let theta = place(&policy.layout(), &mut draws);
+    let layout = policy.layout();
+    let theta = place(&layout, &mut draws);
     let gradient = policy.policy_gradient(&[], n);
     let batches: Vec<Vec<Vec<f64>>> = (0..=steps).map(|_| batch(&gradient, n, &mut draws)).collect();
     let (surrogate, with_gradient) = (policy.surrogate(&[], n, false), policy.surrogate(&[], n, true));
     let curvature = policy.policy_curvature(&[], n);
     let step = |theta: &[f64], batch: &[Vec<f64>]| -> Vec<f64> {
-        let g = evaluate(&gradient, &after(theta, batch)).swap_remove(0);
+        let mut g = evaluate(&gradient, &after(theta, batch)).swap_remove(0);
+        layout.hold(&mut g);
         theta.iter().zip(g).map(|(p, g)| p - rate * g).collect()
     };
     let path = |theta: &[f64]| -> Vec<Vec<f64>> {
@@ -277,8 +280,10 @@ fn policy_of(spec: &Spec, method: Method, policy: &Policy, device: &Device) -> R
             vector.iter_mut().zip(product).for_each(|(v, hv)| *v -= rate * hv);
         };
         let with = |vector: &[f64]| -> Vec<Vec<f64>> {
+            let mut vector = vector.to_vec();
+            layout.hold(&mut vector);
             let inputs = after(&thetas[k], &batches[k]);
-            inputs.into_iter().chain([vector]).map(<[f64]>::to_vec).collect()
+            inputs.into_iter().map(<[f64]>::to_vec).chain([vector]).collect()
         };
         let product = evaluate(&curvature, &slices(&with(&exact))).swap_remove(0);
         back(&mut exact, product);

@@ -129,7 +129,7 @@ impl Experiment {
         if self.plugin.info.kind == PluginKind::Environment {
             let env = self.plugin.env(params, 1)?;
             let spaces = env.spaces();
-            let policy = build::policy(&spec.model, spaces.observation.len(), spaces.action.len());
+            let policy = build::policy(&spec.model, spaces.observation.len(), spaces.action.len(), 0);
             let rows = rl::piece_rows(spec);
             let score = (spec.outer.estimator != Estimator::Maml).then(|| policy.score(&[], rows));
             let always = [
@@ -203,13 +203,16 @@ impl Experiment {
     ) -> Manifest {
         let (spec, info) = (&self.spec, &self.plugin.info);
         let order = |method: &Method| match method {
-            Method::Maml if spec.inner.order == Order::Second => Some(2),
-            Method::Maml | Method::Fomaml => Some(1),
+            Method::Maml | Method::Context if spec.inner.order == Order::Second => Some(2),
+            Method::Maml | Method::Fomaml | Method::Context => Some(1),
             Method::Pretrained
             | Method::Random
             | Method::Oracle
             | Method::Finetune
-            | Method::NearestNeighbour => None,
+            | Method::NearestNeighbour
+            | Method::Averaged
+            | Method::AveragedL2
+            | Method::AveragedToMean => None,
         };
         let orders = spec.methods.iter().filter_map(|m| Some((m.word().to_string(), order(m)?)));
         let version = |name: &str, version: &str| (name.to_string(), version.to_string());
@@ -263,7 +266,7 @@ fn network_fit(spec: &Spec, plugin: &Plugin) -> Result<Option<std::result::Resul
         return Ok(None);
     }
     let (params, steps) = (&spec.task.params, spec.inner.steps);
-    let fit = |input: &[usize], outputs| build::network(&spec.model, input, outputs, steps).map(|_| ());
+    let fit = |input: &[usize], outputs| build::network(&spec.model, input, outputs, steps, None).map(|_| ());
     match plugin.info.kind {
         PluginKind::Environment => Ok(None),
         PluginKind::Tasks => {

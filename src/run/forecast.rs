@@ -88,7 +88,7 @@ pub fn forecast(experiment: &Experiment, threads: usize) -> Result<Forecast> {
     }
     let mut methods = vec![];
     for (number, (method, [train_secs, eval_secs])) in spec.methods.iter().zip(times).enumerate() {
-        let learnt = if *method == Method::Random { 0 } else { spec.outer.iterations as u64 };
+        let learnt = spec.iterations(*method);
         // A method that uses what another has learnt is evaluated as often.
         let iterations = if twin(spec, number).is_some() { 0 } else { learnt };
         let between = match spec.eval.every as u64 {

@@ -17,7 +17,7 @@ use crate::record::row::{EvalRow, TrainRow};
 use crate::spec::{Method, Spec, Word};
 
 /// The weight of a new batch in running averages of moments (the usual momentum of 0.9).
-const AVERAGE_WEIGHT: f32 = 0.1;
+pub(super) const AVERAGE_WEIGHT: f32 = 0.1;
 
 /// The programs of one method.
 pub struct Programs {
@@ -299,12 +299,16 @@ impl Alone {
         let train = match method {
             // A fine-tuned classifier is trained by programs of its own.
             Method::Random | Method::Finetune | Method::NearestNeighbour => None,
-            Method::Maml | Method::Fomaml => {
+            Method::Maml | Method::Fomaml | Method::Context => {
                 let steps = spec.inner.steps;
                 Some(Training::Adapting(MetaGradient::new(plans, *support, *query, steps, threads)))
             }
             // The released baselines train on the support points alone (protocol A.1).
-            Method::Pretrained | Method::Oracle => {
+            Method::Pretrained
+            | Method::Oracle
+            | Method::Averaged
+            | Method::AveragedL2
+            | Method::AveragedToMean => {
                 Some(Training::Ordinary(shared(plans.meta_gradient(&[], 0, *support, 0))))
             }
         };

@@ -125,7 +125,7 @@ pub(super) struct Chosen {
 /// Errors: [`Error::Input`] for what the run does not have.
 pub(super) fn chosen(spec: &Spec, weights: &Path, choice: &Choice) -> Result<Chosen> {
     let input = |text: String| Err(Error::Input(text));
-    let adapted = |method: &&Method| matches!(method, Method::Maml | Method::Fomaml);
+    let adapted = |method: &&Method| method.adapts();
     let first = spec.methods.iter().find(adapted).or(spec.methods.first()).copied();
     let method = choice.method.or(first).unwrap_or(Method::Maml);
     if !spec.methods.contains(&method) {

@@ -178,7 +178,9 @@ impl Session<'_> {
         if let Some(twin) = twin(self.spec, number) {
             return self.follow(learner, number, state, twin);
         }
-        let total = if method == Method::Random { 0 } else { self.spec.outer.iterations as u64 };
+        let total = self.spec.iterations(method);
+        // Every regressor has a row, which says how well it does.
+        let log_every = if method.averages() { 1 } else { self.spec.outer.log_every as u64 };
         let mut progress = Progress::start(self.label.as_deref(), method.word(), state.iteration, total);
         if total == 0 {
             self.evaluate(learner, &state, &progress)?;
@@ -202,7 +204,7 @@ impl Session<'_> {
                 self.evaluate(learner, &state, &progress)?;
                 timing.eval_secs = Some(began.elapsed().as_secs_f32());
             }
-            if iteration == total || iteration.is_multiple_of(self.spec.outer.log_every as u64) {
+            if iteration == total || iteration.is_multiple_of(log_every) {
                 self.folder.train(&train)?;
                 self.folder.timing(&timing)?;
                 self.folder.flush()?;
@@ -285,8 +287,8 @@ impl Session<'_> {
         self.folder.flush()?;
         self.unpublished = true;
         self.publish(false)?;
-        // An evaluation is compared with others of its iteration and with methods that are never trained.
-        let near = |row: &&EvalRow| row.iteration == iteration || row.method == Method::Random.word();
+        // An evaluation is compared with others of its iteration and with methods whose iterations are none of its own.
+        let near = |row: &&EvalRow| row.iteration == iteration || counts_otherwise(&row.method);
         let near: Vec<EvalRow> = self.rows.iter().filter(near).cloned().collect();
         let latest: Vec<SummaryRow> = summary(self.spec, &near)
             .into_iter()
@@ -353,15 +355,16 @@ pub fn start(spec: &Spec, learner: &dyn Learner, method: Method) -> State {
 
 /// `summary.csv` from `eval.csv`: each method against every method before it in the spec's list.
 pub fn summary(spec: &Spec, rows: &[EvalRow]) -> Vec<SummaryRow> {
-    let untrained = |method: Method| method == Method::Random;
     let mut comparisons = vec![];
     for (number, method) in spec.methods.iter().enumerate() {
         for (other_number, other) in spec.methods.iter().enumerate() {
             let main = matches!(method, Method::Maml | Method::Fomaml);
             let other_main = matches!(other, Method::Maml | Method::Fomaml);
             if main && (!other_main || other_number < number) && method != other {
-                let against =
-                    if untrained(*other) { Against::LastEvaluation } else { Against::SameIteration };
+                let against = match counts_otherwise(other.word()) {
+                    true => Against::LastEvaluation,
+                    false => Against::SameIteration,
+                };
                 comparisons.push(Comparison {
                     method: method.word().into(),
                     versus: other.word().into(),
@@ -377,11 +380,16 @@ pub fn summary(spec: &Spec, rows: &[EvalRow]) -> Vec<SummaryRow> {
                 && p.support.is_none_or(|support| support == key.support as usize)
                 && p.metric.word() == key.metric.name()
         };
-        let last = key.iteration == spec.outer.iterations as u64 || key.method == Method::Random.word();
+        let last = Method::from_word(key.method).is_some_and(|m| key.iteration == spec.iterations(m));
         let row = spec.published.iter().find(matches).filter(|_| last)?;
         let at = row.steps.iter().position(|step| *step == key.inner_step as usize)?;
         row.values.get(at).copied()
     })
+}
+
+/// Whether a method's meta-iterations are not those of `outer.iterations`.
+fn counts_otherwise(method: &str) -> bool {
+    Method::from_word(method).is_some_and(|method| method == Method::Random || method.averages())
 }
 
 /// `number`: the method to go on with; without a state it has yet to start.

@@ -1,8 +1,11 @@
 //! Algorithm 2 at work: tasks from a plugin, meta-gradients from a program, an outer optimiser.
 
+use super::averaged::Regressor;
 use super::budget;
 use super::learner::{Learner, Split, State};
-use super::programs::{Counts, Curve, Points, Programs, TaskWork, TestTask, accuracy, outer_step};
+use super::programs::{
+    AVERAGE_WEIGHT, Counts, Curve, Points, Programs, TaskWork, TestTask, accuracy, outer_step,
+};
 use super::test_tasks;
 use super::workers::Workers;
 use crate::error::{Error, Result};
@@ -13,7 +16,7 @@ use crate::nn::Layout;
 use crate::plugin::{Plugin, TaskSpaces, TasksInstance};
 use crate::random::{Purpose, seed_at};
 use crate::record::row::{EvalRow, TimingRow, TrainRow};
-use crate::spec::{Loss, Method, Order, Spec, Word};
+use crate::spec::{Averaged, Loss, Method, Order, Spec, Word};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
@@ -85,9 +88,15 @@ pub fn inputs(spaces: &TaskSpaces, method: Method) -> usize {
 /// Errors: [`Error::Input`] where the spec's layers do not fit them.
 pub fn plans(spec: &Spec, method: Method, input: &[usize], outputs: usize) -> Result<Plans> {
     let order = if method == Method::Fomaml { Order::First } else { spec.inner.order };
-    let model = build::network(&spec.model, input, outputs, spec.inner.steps)
+    let context = context(spec, method);
+    let model = build::network(&spec.model, input, outputs, spec.inner.steps, context)
         .map_err(|misfit| Error::Input(format!("{}: {misfit}", build::key(&spec.model, &misfit))))?;
     Ok(Plans { model, loss: spec.inner.loss, reduction: spec.inner.reduction, order })
+}
+
+/// Numbers of the method's context vector, if it has one.
+pub fn context(spec: &Spec, method: Method) -> Option<usize> {
+    spec.model.context.filter(|_| method == Method::Context)
 }
 
 /// Draws `n` points of a task; the oracle sees the task beside each input.
@@ -109,6 +118,36 @@ fn draw(
     Ok(())
 }
 
+impl Supervised {
+    /// Trains one regressor on a task of its own and takes its weights into θ, which is the mean of all so far.
+    fn regress(&mut self, averaged: &Averaged, state: &mut State, train: &mut TrainRow) -> Result<()> {
+        let programs = &self.methods[&state.method];
+        let (spec, number, names) = (&self.spec, state.iteration, &self.task_names);
+        let mut regressor = Regressor::next(spec, averaged, &programs.layout, state)?;
+        while !regressor.trained() {
+            let at = &regressor.state;
+            self.workers.each(&mut self.batch, |thread, plugin, part, work| {
+                let mut task = vec![0.0; names.len()];
+                plugin.sample_task(seed_at(spec.seed, Purpose::TrainTask, number, 0, 0), &mut task)?;
+                let step = at.iteration as u32;
+                let seed = seed_at(spec.seed, Purpose::TrainPoints, number, step, part as u32);
+                draw(&mut work.support, plugin, &task, seed, spec.task.support, false)?;
+                programs.gradient(thread, at, spec.inner.rate as f32, work)?;
+                work.finite().map_err(|loss| not_finite(at.method, number, 0, &task, names, loss))
+            })?;
+            let sum = programs.sum(at, spec.inner.rate as f32, &mut self.batch)?;
+            let losses: Vec<f64> = self.batch.iter().map(|work| f64::from(work.loss)).collect();
+            regressor.step(&losses, sum, AVERAGE_WEIGHT)?;
+        }
+        let (mean, loss) = regressor.mean();
+        state.theta = mean;
+        state.iteration += 1;
+        state.tasks_seen += 1;
+        train.loss_outer = Some(loss);
+        Ok(())
+    }
+}
+
 impl Learner for Supervised {
     fn layout(&self, method: Method) -> &Layout {
         &self.methods[&method].layout
@@ -120,6 +159,11 @@ impl Learner for Supervised {
 
     fn train(&mut self, state: &mut State, train: &mut TrainRow, timing: &mut TimingRow) -> Result<()> {
         let began = Instant::now();
+        if let (true, Some(averaged)) = (state.method.averages(), self.spec.averaged.clone()) {
+            self.regress(&averaged, state, train)?;
+            timing.total_secs = began.elapsed().as_secs_f32();
+            return Ok(());
+        }
         let programs = &self.methods[&state.method];
         let (spec, iteration, task_input) = (&self.spec, state.iteration, state.method == Method::Oracle);
         let names = &self.task_names;

@@ -1,6 +1,7 @@
 //! Spec → text, hash and run name.
 
-use super::schema::{Isolation, Spec};
+use super::schema::{Isolation, Method, Spec};
+use super::words::Word;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::time::Duration;
@@ -16,6 +17,9 @@ const ADDED_LATER: [(&str, &str, &str); 4] = [
     ("/outer/optimizer", "products", "exact"),
     ("/eval", "select", "last"),
 ];
+
+/// Methods that came after the first runs.
+const LATER: [Method; 4] = [Method::Averaged, Method::AveragedL2, Method::AveragedToMean, Method::Context];
 
 impl Isolation {
     /// Whether environments run in the run's own process.
@@ -51,6 +55,14 @@ impl Spec {
             map.shift_remove("memory_budget");
             map.shift_remove("published");
         }
+        for path in self.unread() {
+            let (block, key) = path.rsplit_once('.').unwrap_or(("", &path));
+            let block =
+                if block.is_empty() { String::new() } else { format!("/{}", block.replace('.', "/")) };
+            if let Some(Value::Object(block)) = value.pointer_mut(&block) {
+                block.shift_remove(key);
+            }
+        }
         for (block, key, default) in ADDED_LATER {
             if let Some(Value::Object(block)) = value.pointer_mut(block)
                 && block.get(key).is_some_and(|value| value == default)
@@ -61,6 +73,21 @@ impl Spec {
         value.sort_all_objects();
         let digest = Sha256::digest(format!("{FORM}{value}"));
         digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Key paths of the settings that only methods of [`LATER`] read, where the spec names none that does. They decide no
+    /// result, so a file can hold them beside the methods that its runs of before had.
+    pub fn unread(&self) -> Vec<String> {
+        let named = |method: Method| self.methods.contains(&method);
+        let rates = LATER.into_iter().filter(|method| !named(*method));
+        let mut paths: Vec<String> = rates.map(|method| format!("eval.rate.{}", method.word())).collect();
+        if !self.methods.iter().any(|method| method.averages()) {
+            paths.push("averaged".into());
+        }
+        if !named(Method::Context) {
+            paths.push("model.context".into());
+        }
+        paths
     }
 
     /// `s<seed>-<first 8 digits of the hash>`: the `run` column of every result file.

@@ -153,6 +153,14 @@ fn check_kind(spec: &Spec, kind: PluginKind, report: &Report, fail: impl Fn(&str
             fail("task.horizon", &message, "remove the line");
         }
     }
+    let averaged = spec.methods.iter().find(|method| method.averages());
+    if let (Some(method), true) = (averaged, kind != PluginKind::Tasks && report.clean(&["methods"])) {
+        let message = format!(
+            "`methods` has {}, which is for distributions of regression tasks; plugin `{plugin}` is none",
+            method.word()
+        );
+        fail("methods", &message, "the paper has it for the sinusoid alone (table 2); remove it");
+    }
     check_data(spec, kind == PluginKind::Data, report, fail);
 }
 

@@ -21,6 +21,9 @@ pub struct Spec {
     pub inner: Inner,
     pub outer: Outer,
     pub eval: Eval,
+    /// Regressors whose weights the averaged methods take the mean of. Other methods do not read it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub averaged: Option<Averaged>,
     /// Numbers of the paper to stand beside ours in `summary.csv`; they decide no result.
     pub published: Vec<Published>,
     /// What the programs run on; `--device` on the command line says it too. It changes results by rounding only.
@@ -70,12 +73,43 @@ pub enum Method {
     /// Data sets: the same classifier without its last layer; a query gets the class of the support point whose
     /// features are nearest (the nearest-neighbour baseline of table 1). Not adapted.
     NearestNeighbour,
+    /// Task distributions: the mean weights of separate regressors, each trained on one task (paper, appendix C.1 and
+    /// table 2), then fine-tuned. Its meta-iterations are regressors; the block `averaged` says more.
+    Averaged,
+    /// As averaged; every regressor is trained with a penalty on its weights, λ‖θ‖².
+    AveragedL2,
+    /// As averaged; every regressor is trained with a penalty on its distance from the mean of those before it.
+    AveragedToMean,
+    /// MAML of a context vector (paper, appendix C.2 and table 3, after Rei 2015): free parameters beside the input are
+    /// all that the inner steps adapt, and the outer steps learn everything. `model.context` says how many.
+    Context,
 }
 
 impl Method {
     /// Whether it trains one ordinary classifier of all training classes.
     pub fn classifies(self) -> bool {
         matches!(self, Method::Finetune | Method::NearestNeighbour)
+    }
+
+    /// Whether it trains with inner steps.
+    pub fn adapts(self) -> bool {
+        matches!(self, Method::Maml | Method::Fomaml | Method::Context)
+    }
+
+    /// Whether it averages the weights of regressors.
+    pub fn averages(self) -> bool {
+        matches!(self, Method::Averaged | Method::AveragedL2 | Method::AveragedToMean)
+    }
+}
+
+impl Spec {
+    /// Meta-iterations of a method: of the averaged ones regressors, of the untrained one none.
+    pub fn iterations(&self, method: Method) -> u64 {
+        match (method, &self.averaged) {
+            (Method::Random, _) => 0,
+            (method, Some(averaged)) if method.averages() => averaged.regressors as u64,
+            _ => self.outer.iterations as u64,
+        }
     }
 }
 
@@ -141,6 +175,10 @@ pub struct Model {
     /// The network block by block, in place of the short form.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub layers: Option<Vec<Layer>>,
+    /// Numbers of the context vector of method `context`, whose place is beside the input, of images in every pixel. They
+    /// start at 0. Other methods do not read it; the paper names no number. Default: 10.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context: Option<usize>,
     /// Gaussian policies: initial standard deviation of the actions (released: 1.0).
     pub init_std: f64,
     /// Gaussian policies: floor of the standard deviation (released: 1e-6).
@@ -336,6 +374,23 @@ pub enum Estimator {
     /// Through the inner step as a step on the expected return: its derivative is the score function's to second order
     /// (DiCE, Foerster et al. 2018, with advantages as in Farquhar et al. 2019).
     Dice,
+}
+
+/// Regressors of single tasks (paper, appendix C.1), one after the other.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Averaged {
+    /// How many, each with initial weights and a training task of its own (paper: 500). Default: 500.
+    pub regressors: usize,
+    /// A regressor is trained until the mean loss of its last 100 steps, on points that it had not seen, is below this
+    /// (paper: 0.02) … Default: 0.02.
+    pub loss: f64,
+    /// … or for so many steps of `outer.optimizer`. Each step takes `outer.tasks` times `task.support` new points of the
+    /// task. Default: 10000.
+    pub max_steps: usize,
+    /// `averaged_l2`: λ of the penalty λ‖θ‖². The paper went as high as did no harm, and names no number. Default: 0.001.
+    pub l2: f64,
+    /// `averaged_to_mean`: λ of the penalty λ‖θ − mean of the regressors before‖²; the first has none. Default: 0.003.
+    pub to_mean: f64,
 }
 
 /// Published means of one method, as data of the experiment.

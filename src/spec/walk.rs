@@ -40,9 +40,10 @@ pub(super) fn walk(root: &Node, report: &Report, plugin: Option<(&ParamTable, Pl
     let inner_field = top.field("inner");
     let loss_is_known = kind.is_some() || inner_field.node.is_some_and(|node| node.get("loss").is_some());
     let inner = inner(inner_field.block(), kind);
-    let model = model(model_field.block(), inner.loss);
+    let model = model(model_field.block(), inner.loss, &methods);
     let outer = outer(top.field("outer").block(), inner.loss);
     let eval = eval(top.field("eval").block(), task.support, task.sampling);
+    let averaged = averaged(top.field("averaged"), &methods);
     let published = published(top.field("published"));
     let device = top.field("device").word(Device::Cpu);
     let memory_budget = top.field("memory_budget").given().and_then(|field| bytes(&field));
@@ -57,6 +58,7 @@ pub(super) fn walk(root: &Node, report: &Report, plugin: Option<(&ParamTable, Pl
         inner,
         outer,
         eval,
+        averaged,
         published,
         device,
         memory_budget,
@@ -167,8 +169,8 @@ pub(super) fn plugin_name(field: &Field<'_>) -> Option<String> {
 }
 
 /// Defaults by loss. Supervised: 40, 40, truncated normal 0.01 (A.1). Reinforcement learning: 100, 100, Xavier,
-/// initial deviation 1, floor 1e-6 (A.4). ReLU in both.
-fn model(mut block: Block<'_>, loss: Loss) -> Model {
+/// initial deviation 1, floor 1e-6 (A.4). ReLU in both. A context vector has 10 numbers.
+fn model(mut block: Block<'_>, loss: Loss, methods: &[Method]) -> Model {
     let (width, init) = match loss {
         Loss::Reinforce => (100, Init::Xavier),
         Loss::SquaredError | Loss::CrossEntropy => (40, Init::TruncatedNormal { std: 0.01 }),
@@ -189,7 +191,10 @@ fn model(mut block: Block<'_>, loss: Loss) -> Model {
     let init_std = block.field("init_std").single(POSITIVE.to(1000.0), 1.0);
     let min_std = block.field("min_std").single(POSITIVE.to(1000.0), 1e-6);
     let layers = layers.map(|field| layers::layers(field, init));
-    Model { hidden, activation, init, layers, init_std, min_std }
+    let context = block.field("context");
+    let read = context.node.is_some() || methods.contains(&Method::Context);
+    let context = read.then_some(context.count(1..=65_536, Some(10)));
+    Model { hidden, activation, init, layers, context, init_std, min_std }
 }
 
 /// Defaults of the deviations: the released code's.
@@ -331,6 +336,23 @@ fn rates(field: Field<'_>, sizes: usize) -> BTreeMap<Method, Vec<f64>> {
         }
     }
     rates
+}
+
+/// Defaults: 500 regressors with a loss below 0.02 (appendix C.1). That takes some thousand steps, and a step costs what
+/// one of the pretrained network does; 10,000 are far above most that get there. The penalties are ours: the highest of
+/// 1, 3, 10, … e-4 that leave nearly all regressors of the shipped sinusoid below.
+fn averaged(field: Field<'_>, methods: &[Method]) -> Option<Averaged> {
+    let read = field.node.is_some() || methods.iter().any(|method| method.averages());
+    let mut block = field.block();
+    let penalty = Bounds::from(0.0).to(1000.0);
+    let averaged = Averaged {
+        regressors: block.field("regressors").count(1..=1_000_000, Some(500)),
+        loss: block.field("loss").single(POSITIVE, 0.02),
+        max_steps: block.field("max_steps").count(1..=10_000_000, Some(10_000)),
+        l2: block.field("l2").single(penalty, 1e-3),
+        to_mean: block.field("to_mean").single(penalty, 3e-3),
+    };
+    read.then_some(averaged)
 }
 
 /// Only the form is looked at here; `sweep.rs` makes runs of it. Defaults: the file's own seed, and no grid.

@@ -36,6 +36,10 @@ impl Word for Method {
         ("oracle", Method::Oracle),
         ("finetune", Method::Finetune),
         ("nearest_neighbour", Method::NearestNeighbour),
+        ("averaged", Method::Averaged),
+        ("averaged_l2", Method::AveragedL2),
+        ("averaged_to_mean", Method::AveragedToMean),
+        ("context", Method::Context),
     ];
 }
 

@@ -31,7 +31,7 @@ pub fn learner(order: Order, activation: Activation, hidden: &[usize]) -> Learne
 }
 
 pub fn policy() -> Policy {
-    Policy { mlp: Mlp::new(7, &[20, 20], 3, Activation::Tanh), init_std: 1.0, min_std: 1e-6 }
+    Policy { mlp: Mlp::new(7, &[20, 20], 3, Activation::Tanh), context: 0, init_std: 1.0, min_std: 1e-6 }
 }
 
 #[test]

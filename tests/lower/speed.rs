@@ -148,7 +148,7 @@ fn images(size: usize, channels: usize, filters: usize, pooled: bool, query: usi
 }
 
 fn policy(activation: Activation) -> Policy {
-    Policy { mlp: Mlp::new(20, &[100, 100], 6, activation), init_std: 1.0, min_std: 1e-6 }
+    Policy { mlp: Mlp::new(20, &[100, 100], 6, activation), context: 0, init_std: 1.0, min_std: 1e-6 }
 }
 
 #[test]

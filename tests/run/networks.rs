@@ -8,7 +8,8 @@ const SMALL: &str = "task: {plugin: sinusoid, support: 6, query: 4}\nouter: {ite
 
 fn spec(folder: &Path, name: &str, model: &str) -> String {
     let path = folder.join(format!("{name}.yaml"));
-    let methods = "methods: [maml, fomaml, pretrained, random, oracle]";
+    let methods = "methods: [maml, fomaml, pretrained, random, oracle, averaged_l2, context]\n\
+        averaged: {regressors: 3, max_steps: 10}";
     std::fs::write(&path, format!("name: x\n{methods}\n{SMALL}model: {model}\n")).unwrap();
     path.to_str().unwrap().to_string()
 }
@@ -61,11 +62,11 @@ fn layers_that_do_not_fit_the_plugin_are_refused_at_their_line() {
     let output = mamlx(&["check", &spec(folder.path(), "bad", model)]).output().unwrap();
     let text = String::from_utf8_lossy(&output.stderr).to_string();
     assert_eq!(output.status.code(), Some(2), "{text}");
-    assert!(text.contains("bad.yaml:9:") && text.contains("`conv` takes images"), "{text}");
+    assert!(text.contains("bad.yaml:10:") && text.contains("`conv` takes images"), "{text}");
     let model = "{layers: [{kind: linear, width: 3}]}";
     let output = mamlx(&["check", &spec(folder.path(), "end", model)]).output().unwrap();
     let text = String::from_utf8_lossy(&output.stderr).to_string();
-    assert!(text.contains("end.yaml:7:") && text.contains("the task asks for 1 number"), "{text}");
+    assert!(text.contains("end.yaml:8:") && text.contains("the task asks for 1 number"), "{text}");
 }
 
 #[test]

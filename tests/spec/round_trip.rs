@@ -130,14 +130,15 @@ impl Draw {
         }
         let layers = (!reinforce && self.coin()).then(|| (0..=self.below(6)).map(|_| self.layer()).collect());
         let order: Order = self.word();
-        let spec = Spec {
+        let mut spec = Spec {
             name: ["demo", "5", "null", "true", "1e3", "x_-."][self.below(6)].into(),
             seed: self.0.random(),
             methods: if data {
                 vec![Method::Random, Method::Fomaml]
             } else {
-                let methods = Method::TABLE.iter().map(|row| row.1).filter(|method| !method.classifies());
-                methods.skip(1 + self.below(4)).collect()
+                let methods = Method::TABLE.iter().map(|row| row.1);
+                let fits = |m: &Method| !(m.classifies() || (reinforce && m.averages()));
+                methods.filter(fits).skip(1 + self.below(4)).collect()
             },
             task: Task {
                 plugin: ["demo", "0x1f", "yes-1"][self.below(3)].into(),
@@ -157,6 +158,7 @@ impl Draw {
                 activation: if layers.is_some() { Activation::Relu } else { self.word() },
                 init: self.init(),
                 layers,
+                context: None,
                 init_std: 500.0 + self.rate(100.0),
                 min_std: self.rate(1.0),
             },
@@ -191,6 +193,7 @@ impl Draw {
                 later_rate_factor: self.rate(1000.0),
                 sampling: [Sampling::Episodes, Sampling::Steps, Sampling::Completed][self.below(3)],
             },
+            averaged: None,
             published: vec![],
             device: Device::Cpu,
             memory_budget: (!reinforce && self.coin())
@@ -201,6 +204,17 @@ impl Draw {
                 Isolation::None
             },
         };
+        let averaged = Averaged {
+            regressors: 1 + self.below(1000),
+            loss: self.rate(1.0),
+            max_steps: 1 + self.below(1000),
+            l2: self.rate(1.0),
+            to_mean: self.rate(1.0),
+        };
+        let averages = spec.methods.iter().any(|method| method.averages()) || self.coin();
+        let context = spec.methods.contains(&Method::Context) || self.coin();
+        spec.averaged = averages.then_some(averaged);
+        spec.model.context = context.then(|| 1 + self.below(100));
         (spec, table, kind)
     }
 }
@@ -275,6 +289,17 @@ fn the_hash_is_stable_and_sees_every_field_but_the_device() {
     hashes.sort();
     hashes.dedup();
     assert_eq!(hashes.len(), sets.len() + 1);
+    // What only later methods read is no part of the name of a run without them.
+    for (setting, method) in [
+        ("averaged.l2=0.5", "averaged_l2"),
+        ("model.context=3", "context"),
+        ("eval.rate.context=0.5", "context"),
+    ] {
+        assert_eq!(resolve(BASE, &[setting], PluginKind::Tasks).unwrap().hash(), spec.hash(), "{setting}");
+        let method = format!("methods=[{method}]");
+        let named = |sets: &[&str]| resolve(BASE, sets, PluginKind::Tasks).unwrap().hash();
+        assert_ne!(named(&[&method, setting]), named(&[&method]), "{setting}");
+    }
     // Values that say the same have the same hash.
     let same =
         ["seed=0x0", "inner.rate=1e-2", "device=cpu", "eval.support=10", "task.params={friction: 0.9}"];

@@ -8,7 +8,7 @@ use crate::record::folder::{MANIFEST_FILE, SUMMARY_FILE, TIMING_FILE, TRAIN_FILE
 use crate::record::paper::{PaperExperiment, PaperRun, PublishedCurve};
 use crate::record::{Manifest, Metric, TimingRow, read};
 use crate::run::experiment::Experiment;
-use crate::spec::{Spec, Word};
+use crate::spec::{Method, Spec, Word};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -71,11 +71,16 @@ pub fn collect(
         metric: metric(curve.metric),
         points: curve.steps.iter().zip(&curve.values).map(|(step, value)| (*step as u32, *value)).collect(),
     });
+    let all = spec.methods.iter().copied().chain(spec.published.iter().map(|curve| curve.method));
+    let planned_otherwise = all
+        .filter(|method| method.averages() || *method == Method::Random)
+        .map(|method| (method.word().to_string(), spec.iterations(method)));
     Ok(PaperExperiment {
         name: spec.name.clone(),
         place: listed.place.into(),
         engine: listed.engine.into(),
         planned: spec.outer.iterations as u64,
+        planned_otherwise: planned_otherwise.collect(),
         methods: spec.methods.iter().map(|method| method.word().to_string()).collect(),
         published: published.collect(),
         pictures: pictures(folders, &spec.name)?,
@@ -99,9 +104,9 @@ fn read_run(folder: &Path, spec: &Spec, shipped: &Settings, search: &SearchPath)
         return Ok(None);
     }
     // Read anew, keys that came later have their defaults, so an older run does not differ for lack of them.
-    let own = match Experiment::open(&folder.join("spec.yaml"), &[], search) {
-        Ok(experiment) => settings_of(&experiment.spec.to_yaml(), folder)?,
-        Err(_) => settings(folder)?,
+    let (own, unread) = match Experiment::open(&folder.join("spec.yaml"), &[], search) {
+        Ok(Experiment { spec, .. }) => (settings_of(&spec.to_yaml(), folder)?, spec.unread()),
+        Err(_) => (settings(folder)?, vec![]),
     };
     let summary = folder.join(SUMMARY_FILE);
     let summary = if summary.is_file() { read::read_summary(&summary)? } else { vec![] };
@@ -112,14 +117,24 @@ fn read_run(folder: &Path, spec: &Spec, shipped: &Settings, search: &SearchPath)
         *iteration = row.iteration.max(*iteration);
     }
     let timing = read::read_timing(&folder.join(TIMING_FILE)).unwrap_or_default();
-    Ok(Some(PaperRun { differs: differs(&own, shipped), manifest, summary, trained, secs: secs(&timing) }))
+    Ok(Some(PaperRun {
+        differs: differs(&own, shipped, &unread),
+        manifest,
+        summary,
+        trained,
+        secs: secs(&timing),
+    }))
 }
 
-fn differs(own: &Settings, shipped: &Settings) -> BTreeMap<String, String> {
+/// What a run has otherwise than the file, except for what its methods do not read.
+fn differs(own: &Settings, shipped: &Settings, unread: &[String]) -> BTreeMap<String, String> {
     let both = super::super::runs::differing(&[own.clone(), shipped.clone()]);
-    let differing = both
-        .into_iter()
-        .filter(|(path, _)| !BESIDE.contains(&path.as_str()) && !path.starts_with("isolation"));
+    let below = |path: &str, block: &str| {
+        path.strip_prefix(block).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+    };
+    let beside = |path: &str| BESIDE.contains(&path) || path.starts_with("isolation");
+    let read = |path: &str| !unread.iter().any(|block| below(path, block));
+    let differing = both.into_iter().filter(|(path, _)| !beside(path) && read(path));
     differing.map(|(path, mut values)| (path, values.swap_remove(0))).collect()
 }
 

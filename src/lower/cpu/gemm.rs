@@ -9,7 +9,8 @@
 
 #![allow(unsafe_op_in_unsafe_fn)]
 
-use super::lanes::{Apart, Half, Lanes};
+use super::half::Half;
+use super::lanes::{Apart, Lanes};
 
 /// A matrix in memory: the next row and the next column lie so many floats on.
 #[derive(Clone, Copy)]

@@ -15,6 +15,8 @@ pub trait Apart {
     unsafe fn run<L: Lanes>(self);
 }
 
+use super::half::Half;
+
 pub trait Lanes: Copy {
     const WIDTH: usize;
     /// Whether loading and storing a part of a register costs no more than the whole.
@@ -88,39 +90,6 @@ pub trait Lanes: Copy {
     #[inline(always)]
     unsafe fn abs(self) -> Self {
         self.and(Self::bits(0x7fff_ffff))
-    }
-}
-
-/// What the edge of a matrix product takes of half a register.
-pub trait Half: Copy {
-    unsafe fn zeros() -> Self;
-    unsafe fn half_load(from: *const f32, n: usize) -> Self;
-    unsafe fn half_store(self, to: *mut f32, n: usize);
-    unsafe fn half_add(self, b: Self) -> Self;
-    /// self · b + c, rounded as [`Lanes::mul_add`].
-    unsafe fn half_mul_add(self, b: Self, c: Self) -> Self;
-}
-
-impl<L: Lanes> Half for L {
-    #[inline(always)]
-    unsafe fn zeros() -> Self {
-        L::splat(0.0)
-    }
-    #[inline(always)]
-    unsafe fn half_load(from: *const f32, n: usize) -> Self {
-        L::load_first(from, n)
-    }
-    #[inline(always)]
-    unsafe fn half_store(self, to: *mut f32, n: usize) {
-        self.store_first(to, n);
-    }
-    #[inline(always)]
-    unsafe fn half_add(self, b: Self) -> Self {
-        self.add(b)
-    }
-    #[inline(always)]
-    unsafe fn half_mul_add(self, b: Self, c: Self) -> Self {
-        self.mul_add(b, c)
     }
 }
 
@@ -286,10 +255,11 @@ impl Lanes for Portable {
 }
 
 #[cfg(target_arch = "x86_64")]
-pub use x86::{Avx2, Avx512};
+pub use x86::{Avx2, Avx512, first_of_sixteen};
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
+    use super::super::half::HalfOf512;
     use super::{Apart, Lanes};
     use std::arch::x86_64::*;
 
@@ -454,35 +424,8 @@ mod x86 {
     #[derive(Clone, Copy)]
     pub struct Avx512(__m512);
 
-    /// Eight floats with the masks of the wider set.
-    #[derive(Clone, Copy)]
-    pub struct HalfOf512(__m256);
-
-    impl super::Half for HalfOf512 {
-        #[inline(always)]
-        unsafe fn zeros() -> Self {
-            HalfOf512(_mm256_setzero_ps())
-        }
-        #[inline(always)]
-        unsafe fn half_load(from: *const f32, n: usize) -> Self {
-            HalfOf512(_mm256_maskz_loadu_ps(first_of_sixteen(n) as __mmask8, from))
-        }
-        #[inline(always)]
-        unsafe fn half_store(self, to: *mut f32, n: usize) {
-            _mm256_mask_storeu_ps(to, first_of_sixteen(n) as __mmask8, self.0);
-        }
-        #[inline(always)]
-        unsafe fn half_add(self, b: Self) -> Self {
-            HalfOf512(_mm256_add_ps(self.0, b.0))
-        }
-        #[inline(always)]
-        unsafe fn half_mul_add(self, b: Self, c: Self) -> Self {
-            HalfOf512(_mm256_fmadd_ps(self.0, b.0, c.0))
-        }
-    }
-
     #[inline(always)]
-    fn first_of_sixteen(n: usize) -> __mmask16 {
+    pub fn first_of_sixteen(n: usize) -> __mmask16 {
         ((1u32 << n) - 1) as __mmask16
     }
 

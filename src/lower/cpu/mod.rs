@@ -12,6 +12,7 @@ mod cluster;
 mod conv;
 mod fill;
 mod gemm;
+mod half;
 mod isa;
 mod kernel;
 mod lanes;

@@ -58,6 +58,8 @@ pub struct PaperExperiment {
     pub engine: String,
     /// Meta-iterations of the experiment's file.
     pub planned: u64,
+    /// Those of the methods that have a number of their own.
+    pub planned_otherwise: BTreeMap<String, u64>,
     /// Methods of the experiment's file.
     pub methods: Vec<String>,
     pub published: Vec<PublishedCurve>,
@@ -358,8 +360,7 @@ impl PaperExperiment {
     }
 
     fn planned_for(&self, method: &str) -> u64 {
-        // The untrained initialisation has no meta-iterations to wait for.
-        if method == "random" { 0 } else { self.planned }
+        self.planned_otherwise.get(method).copied().unwrap_or(self.planned)
     }
 
     /// `200 of 500 iterations`; empty where all were done.

@@ -126,14 +126,15 @@ impl TaskWork {
         Ok([log_densities, tangents])
     }
 
-    /// `sum` += `factor` · Σ c_t g_t at `theta`, with one coefficient a row of the phase's steps.
+    /// `sum` += `factor` · Σ c_t g_t at `theta`, with one coefficient a row of the phase's steps; where `hold`, of what the
+    /// policy adapts alone.
     fn add_scores(
         &self,
         programs: &Programs,
         thread: usize,
         phase: usize,
         theta: &[f32],
-        (factor, coefficients): (f32, &[f32]),
+        (factor, coefficients, hold): (f32, &[f32], bool),
         sum: &mut [f32],
     ) -> Result<()> {
         let (steps, rows) = (&self.steps[phase], programs.rows);
@@ -143,25 +144,30 @@ impl TaskWork {
             let advantage = &coefficients[number * rows..(number + 1) * rows];
             let inputs: [&[f32]; 5] = [theta, piece.observation, piece.action, advantage, &ones];
             programs.policy_gradient.run(thread, &inputs, &mut [&mut gradient, &mut loss])?;
+            if hold {
+                programs.layout.hold(&mut gradient);
+            }
             add_scaled(sum, -factor, &gradient);
         }
         Ok(())
     }
 
-    /// What DiCE adds to `through_step`, for the same `vector`: out += rate Σ w A_t (g_t G_tᵀ + G_{t−1} g_tᵀ) v.
+    /// What DiCE adds to `through_step`, for the same `vector` (where `transposed`, with what is adapted alone left in it):
+    /// out += rate M Σ w A_t (g_t G_tᵀ + G_{t−1} g_tᵀ) v.
     pub(super) fn through_sampling(
         &mut self,
         programs: &Programs,
         thread: usize,
         phase: usize,
-        vector: &[f32],
+        (vector, transposed): (&[f32], bool),
         rate: f32,
     ) -> Result<()> {
         let theta = &self.thetas[phase];
         let [_, tangents] = self.scores(programs, thread, phase, theta, vector)?;
         let coefficients = magic_curvature(&self.steps[phase], &tangents);
         let mut out = std::mem::take(&mut self.out);
-        let added = self.add_scores(programs, thread, phase, theta, (rate, &coefficients), &mut out);
+        let added =
+            self.add_scores(programs, thread, phase, theta, (rate, &coefficients, !transposed), &mut out);
         self.out = out;
         added
     }
@@ -173,7 +179,7 @@ impl TaskWork {
         steps.episodes().for_each(|range| coefficients[range].fill(self.credit));
         let mut out = std::mem::take(&mut self.out);
         let theta = &self.thetas[phase];
-        let added = self.add_scores(programs, thread, phase, theta, (-1.0, &coefficients), &mut out);
+        let added = self.add_scores(programs, thread, phase, theta, (-1.0, &coefficients, false), &mut out);
         self.out = out;
         added
     }
@@ -201,7 +207,7 @@ impl TaskWork {
         }
         let coefficients = magic_gradient(&self.steps[phase], &now, &then);
         let mut adapted = theta.to_vec();
-        self.add_scores(programs, thread, phase, theta, (rate, &coefficients), &mut adapted)?;
+        self.add_scores(programs, thread, phase, theta, (rate, &coefficients, true), &mut adapted)?;
         Ok((adapted, 0.0))
     }
 }

@@ -28,17 +28,38 @@ pub struct Reinforcement {
     spec: Spec,
     horizon: usize,
     workers: Workers<Bench>,
-    /// Programs of the policy that sees observations, and of the oracle's, which sees the task too.
-    programs: BTreeMap<bool, Programs>,
+    programs: BTreeMap<Sight, Programs>,
     test_tasks: Vec<Vec<f32>>,
     /// Validation tasks; none where the spec does not select by them.
     val_tasks: Vec<Vec<f32>>,
     task_names: Vec<String>,
     batch: Vec<TaskWork>,
+    /// Whose programs the batch's storage was made by.
+    batch_of: Option<Sight>,
 }
 
 /// Numbers of the episodes before and after each update start this far apart: more than a batch ever has.
 pub(super) const EPISODES_APART: u32 = 1 << 24;
+
+/// What a method's policy sees.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Sight {
+    Observation,
+    /// The task too (the oracle).
+    Task,
+    /// A context vector too.
+    Context,
+}
+
+impl Sight {
+    fn of(method: Method) -> Sight {
+        match method {
+            Method::Oracle => Sight::Task,
+            Method::Context => Sight::Context,
+            _ => Sight::Observation,
+        }
+    }
+}
 
 /// How a method samples and learns.
 #[derive(Clone, Copy)]
@@ -50,28 +71,35 @@ struct Manner {
     /// Every episode draws its own task (protocol A.0 row 20).
     redraw: bool,
     second_order: bool,
-    task_input: bool,
+    sight: Sight,
 }
 
 impl Manner {
     fn of(method: Method, spec: &Spec) -> Manner {
         let (support, query, steps) = (spec.task.support, spec.task.query, spec.inner.steps);
         match method {
-            Method::Maml | Method::Fomaml | Method::Random => Manner {
+            Method::Maml | Method::Fomaml | Method::Context | Method::Random => Manner {
                 inner_steps: steps,
                 episodes: query,
                 redraw: false,
-                second_order: method == Method::Maml && spec.inner.order == Order::Second,
-                task_input: false,
+                second_order: !matches!(method, Method::Fomaml | Method::Random)
+                    && spec.inner.order == Order::Second,
+                sight: Sight::of(method),
             },
-            // As many environment steps an iteration as the adapted methods take. (Policies have no classes, so that
-            // the spec room refuses the classifiers.)
-            Method::Pretrained | Method::Oracle | Method::Finetune | Method::NearestNeighbour => Manner {
+            // As many environment steps an iteration as the adapted methods take. (The spec room lets none but the first
+            // two of these train policies.)
+            Method::Pretrained
+            | Method::Oracle
+            | Method::Finetune
+            | Method::NearestNeighbour
+            | Method::Averaged
+            | Method::AveragedL2
+            | Method::AveragedToMean => Manner {
                 inner_steps: 0,
                 episodes: support * steps + query,
                 redraw: true,
                 second_order: false,
-                task_input: method == Method::Oracle,
+                sight: Sight::of(method),
             },
         }
     }
@@ -104,16 +132,17 @@ impl Reinforcement {
         let device = crate::run::device(spec)?;
         let mut programs = BTreeMap::new();
         for manner in &manners {
-            if programs.contains_key(&manner.task_input) {
+            if programs.contains_key(&manner.sight) {
                 continue;
             }
-            let inputs = observation + if manner.task_input { task } else { 0 };
-            let policy = build::policy(&spec.model, inputs, action);
+            let inputs = observation + if manner.sight == Sight::Task { task } else { 0 };
+            let context = spec.model.context.filter(|_| manner.sight == Sight::Context);
+            let policy = build::policy(&spec.model, inputs, action, context.unwrap_or(0));
             // A GPU takes the whole batch in one launch.
             let rows = if device.batches() { spec.task.support * horizon } else { piece_rows(spec) };
             let on = (&device, threads);
             let made = Programs::new(policy, rows, &trajectories, Wanted::by(spec), on)?;
-            programs.insert(manner.task_input, made);
+            programs.insert(manner.sight, made);
         }
         Ok(Reinforcement {
             spec: spec.clone(),
@@ -124,13 +153,15 @@ impl Reinforcement {
             val_tasks,
             task_names,
             batch: (0..spec.outer.tasks).map(|_| TaskWork::default()).collect(),
+            batch_of: None,
         })
     }
 
     /// How a method adapts to the tasks of a split with one of the spec's support sizes.
     pub fn evaluation(&self, split: Split, method: Method, which: usize) -> Evaluation<'_> {
-        let task_input = Manner::of(method, &self.spec).task_input;
-        let (spec, programs, horizon) = (&self.spec, &self.programs[&task_input], self.horizon);
+        let sight = Sight::of(method);
+        let (spec, programs, horizon) = (&self.spec, &self.programs[&sight], self.horizon);
+        let task_input = sight == Sight::Task;
         Evaluation { spec, programs, horizon, split, method, task_input, which }
     }
 
@@ -158,7 +189,7 @@ impl Reinforcement {
     /// Algorithm 3, lines 3 to 9: for every task trajectories, adaptation, trajectories again.
     fn sample(&mut self, state: &State, manner: Manner) -> Result<()> {
         let (spec, horizon, names) = (&self.spec, self.horizon, &self.task_names);
-        let programs = &self.programs[&manner.task_input];
+        let programs = &self.programs[&manner.sight];
         self.workers.each(&mut self.batch, |thread, bench, number, work| {
             let mut task = vec![0.0; names.len()];
             if !manner.redraw {
@@ -177,7 +208,7 @@ impl Reinforcement {
                 let how = Collect {
                     episodes: if last { manner.episodes } else { spec.task.support },
                     horizon,
-                    task_input: manner.task_input,
+                    task_input: manner.sight == Sight::Task,
                     sampling: spec.task.sampling,
                     tasks: if manner.redraw { TaskSource::Redraw } else { TaskSource::One(&task) },
                     draws: Draws {
@@ -223,7 +254,7 @@ impl Reinforcement {
         let step = (1.0 / (norm + 1e-8)) as f32;
         let mut gradient_at = |sign: f32| {
             let start: Vec<f32> = theta.iter().zip(vector).map(|(t, v)| t + sign * step * v).collect();
-            let programs = &self.programs[&manner.task_input];
+            let programs = &self.programs[&manner.sight];
             self.workers.each(&mut self.batch, |thread, _, _, work| {
                 work.divergence_gradient(programs, thread, &start, rate, through)
             })?;
@@ -250,7 +281,7 @@ impl Reinforcement {
 
 impl Learner for Reinforcement {
     fn layout(&self, method: Method) -> &Layout {
-        &self.programs[&(method == Method::Oracle)].layout
+        &self.programs[&Sight::of(method)].layout
     }
 
     fn task_names(&self) -> Vec<String> {
@@ -260,6 +291,9 @@ impl Learner for Reinforcement {
     fn train(&mut self, state: &mut State, train: &mut TrainRow, timing: &mut TimingRow) -> Result<()> {
         let began = Instant::now();
         let manner = Manner::of(state.method, &self.spec);
+        if self.batch_of.replace(manner.sight).is_some_and(|before| before != manner.sight) {
+            self.batch.fill_with(TaskWork::default);
+        }
         self.sample(state, manner)?;
         let sampled = began.elapsed();
         let spent = self.spent()?;
@@ -267,7 +301,7 @@ impl Learner for Reinforcement {
         let (size, settings) = (state.theta.len(), self.spec.outer.optimizer);
         let trust_region = TrustRegion::from_spec(&settings);
         let differences = by_differences(&self.spec);
-        let programs = &self.programs[&manner.task_input];
+        let programs = &self.programs[&manner.sight];
         estimator::credit(&mut self.batch);
         self.workers.each(&mut self.batch, |thread, _, _, work| {
             work.remember_policy(programs, thread)?;
@@ -291,7 +325,7 @@ impl Learner for Reinforcement {
                 let product = if differences {
                     this.difference_product(&state.theta, vector, manner, rate, through)?
                 } else {
-                    let programs = &this.programs[&manner.task_input];
+                    let programs = &this.programs[&manner.sight];
                     this.workers.each(&mut this.batch, |thread, _, _, work| {
                         work.curvature_product(programs, thread, vector, rate, through)
                     })?;
@@ -303,7 +337,7 @@ impl Learner for Reinforcement {
             let evaluate = |theta: &[f32]| {
                 let began = Instant::now();
                 let this = &mut **this.borrow_mut();
-                let programs = &this.programs[&manner.task_input];
+                let programs = &this.programs[&manner.sight];
                 this.workers.each(&mut this.batch, |thread, _, _, work| {
                     work.try_parameters(programs, thread, theta, rate)
                 })?;

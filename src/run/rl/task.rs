@@ -118,7 +118,7 @@ impl TaskWork {
         how: Collect,
     ) -> Result<()> {
         let policy = &programs.policy;
-        let (width, actions) = (policy.mlp.widths[0], policy.mlp.widths[policy.mlp.widths.len() - 1]);
+        let (width, actions) = (policy.observations(), policy.actions());
         let mut batch = Batch::new(0, how.horizon, width, actions);
         let mut collector = Collector::new(&bench.env, how.episodes, how.task_input);
         let act = &programs.act[&how.episodes];
@@ -183,7 +183,7 @@ impl TaskWork {
         Ok(())
     }
 
-    /// θ − rate ∇L(θ) on the data of a phase.
+    /// θ − rate ∇L(θ) on the data of a phase; what the policy does not adapt stays.
     pub fn adapt(
         &mut self,
         programs: &Programs,
@@ -198,6 +198,7 @@ impl TaskWork {
         for number in 0..self.steps[phase].pieces() {
             let piece = self.steps[phase].piece(number);
             programs.policy_gradient.run(thread, &piece.inputs(theta), &mut [&mut gradient, &mut loss])?;
+            programs.layout.hold(&mut gradient);
             add_scaled(&mut adapted, -rate, &gradient);
         }
         Ok(adapted)
@@ -225,6 +226,7 @@ impl TaskWork {
             let inputs = [&piece[..], &[&[]]].concat();
             let outputs: &mut [&mut [f32]] = &mut [&mut [], &mut self.piece_out];
             program.program.prepare(&mut program.scratch(thread), kept, &inputs, outputs)?;
+            programs.layout.hold(&mut self.piece_out);
             add_scaled(&mut adapted, -rate, &self.piece_out);
         }
         Ok(adapted)
@@ -233,7 +235,7 @@ impl TaskWork {
     /// Remembers the distribution that sampled the last batch.
     pub fn remember_policy(&mut self, programs: &Programs, thread: usize) -> Result<()> {
         let (theta, steps) = (&self.thetas[self.thetas.len() - 1], &self.steps[self.steps.len() - 1]);
-        let actions = programs.policy.mlp.widths[programs.policy.mlp.widths.len() - 1];
+        let actions = programs.policy.actions();
         self.old_log_std.resize(actions, 0.0);
         self.old_means.resize_with(steps.pieces(), Vec::new);
         for (number, mean) in self.old_means.iter_mut().enumerate() {
@@ -270,7 +272,7 @@ impl TaskWork {
         }
         if through {
             for phase in (0..phases).rev() {
-                self.through_step(programs, thread, phase, rate)?;
+                self.through_step(programs, thread, phase, rate, true)?;
                 if self.estimator == Estimator::Emaml {
                     self.add_credit(programs, thread, phase)?;
                 }
@@ -292,21 +294,35 @@ impl TaskWork {
         Ok(())
     }
 
-    /// out ← out − rate ∇²L(θ_k) out: the Jacobian of inner step `phase` and, being symmetric, its transpose; by DiCE with
-    /// the derivative of the sampling.
-    fn through_step(&mut self, programs: &Programs, thread: usize, phase: usize, rate: f32) -> Result<()> {
+    /// The Jacobian of inner step `phase` or its transpose times `out`, into `out`. With M, which keeps what the policy
+    /// adapts and zeroes the rest, the Jacobian is I − rate M ∇²L(θ_k), and the Hessian is symmetric. By DiCE with the
+    /// derivative of the sampling.
+    fn through_step(
+        &mut self,
+        programs: &Programs,
+        thread: usize,
+        phase: usize,
+        rate: f32,
+        transposed: bool,
+    ) -> Result<()> {
         let program = &programs.policy_curvature;
         let mut scratch = program.scratch(thread);
-        let vector = self.out.clone();
+        let mut vector = self.out.clone();
+        if transposed {
+            programs.layout.hold(&mut vector);
+        }
         for (number, kept) in self.curvature[phase].iter().enumerate() {
             let piece = self.steps[phase].piece(number).inputs(&self.thetas[phase]);
             let inputs = [&piece[..], &[&vector]].concat();
             program.program.apply(&mut scratch, kept, &inputs, &mut [&mut self.piece_out, &mut []])?;
+            if !transposed {
+                programs.layout.hold(&mut self.piece_out);
+            }
             add_scaled(&mut self.out, -rate, &self.piece_out);
         }
         drop(scratch);
         match self.estimator {
-            Estimator::Dice => self.through_sampling(programs, thread, phase, &vector, rate),
+            Estimator::Dice => self.through_sampling(programs, thread, phase, (&vector, transposed), rate),
             Estimator::Maml | Estimator::Emaml => Ok(()),
         }
     }
@@ -325,7 +341,7 @@ impl TaskWork {
         self.out.extend_from_slice(vector);
         if through {
             for phase in 0..phases {
-                self.through_step(programs, thread, phase, rate)?;
+                self.through_step(programs, thread, phase, rate, false)?;
             }
         }
         let tangent = std::mem::replace(&mut self.out, vec![0.0; vector.len()]);
@@ -340,7 +356,7 @@ impl TaskWork {
             }
         }
         for phase in (0..phases).rev().filter(|_| through) {
-            self.through_step(programs, thread, phase, rate)?;
+            self.through_step(programs, thread, phase, rate, true)?;
         }
         Ok(())
     }
@@ -376,7 +392,7 @@ impl TaskWork {
         }
         if through {
             for phase in (0..phases).rev() {
-                self.through_step(programs, thread, phase, rate)?;
+                self.through_step(programs, thread, phase, rate, true)?;
             }
         }
         self.thetas = here;
