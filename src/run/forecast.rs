@@ -56,6 +56,10 @@ pub fn forecast(experiment: &Experiment, threads: usize) -> Result<Forecast> {
     let spec = &experiment.spec;
     // As a run does first; it may take more memory than the run itself.
     certificates(experiment, &super::device(spec)?)?;
+    if spec.memory_budget.is_some() {
+        // What is measured below is smaller than the run, and a budget that it fits in may be too little for the run.
+        drop(experiment.learner(threads)?);
+    }
     let few = |count: usize| count.min(threads);
     let mut small = spec.clone();
     // Sampled test tasks cost the same as those of a file, of which a few would not be all.
