@@ -19,7 +19,8 @@ const MEAN: usize = 6;
 const LOG_STD: usize = 7;
 
 fn programs() -> Programs {
-    let policy = Policy { mlp: Mlp::new(1, &[2], 1, Activation::Tanh), init_std: 1.0, min_std: 1e-6 };
+    let policy =
+        Policy { mlp: Mlp::new(1, &[2], 1, Activation::Tanh), context: 0, init_std: 1.0, min_std: 1e-6 };
     assert_eq!(policy.layout().size(), SIZE);
     let wanted = Wanted { scores: true, ..Wanted::default() };
     Programs::new(policy, ROWS, &[], wanted, (&Device::cpu(), 1)).unwrap()
@@ -59,6 +60,10 @@ fn work(estimator: Estimator, thetas: &[&[f32]], data: &[&Data], programs: &Prog
     work.thetas = thetas.iter().map(|theta| theta.to_vec()).collect();
     work.steps = data.iter().map(|data| data.steps()).collect();
     work.remember_policy(programs, 0).unwrap();
+    // Prepares the curvature of the inner steps; where they lead is given.
+    for phase in 0..thetas.len() - 1 {
+        work.adapt_and_keep(programs, 0, phase, thetas[phase], 0.0).unwrap();
+    }
     work
 }
 
