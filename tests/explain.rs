@@ -81,7 +81,17 @@ fn explain_names_parameters_work_memory_and_time() {
 #[test]
 fn a_memory_budget_shows_in_the_forecast_and_one_that_is_too_little_names_the_least() {
     let peak = |budget: &str| {
-        let steps = ["--set", "inner.steps=1000", "--set", "methods=[maml]", "--set", "outer.tasks=2"];
+        // What the steps leave has to be more than the process took before it, to lower them.
+        let steps = [
+            "--set",
+            "inner.steps=1000",
+            "--set",
+            "model.hidden=[80, 80]",
+            "--set",
+            "methods=[maml]",
+            "--set",
+            "outer.tasks=2",
+        ];
         let more = ["--set", "eval.tasks=2", "--threads", "1", "--json", "--set", budget];
         let text = explain("experiments/sinusoid.yaml", &[&steps[..], &more].concat());
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
