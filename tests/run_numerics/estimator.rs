@@ -61,8 +61,8 @@ fn work(estimator: Estimator, thetas: &[&[f32]], data: &[&Data], programs: &Prog
     work.steps = data.iter().map(|data| data.steps()).collect();
     work.remember_policy(programs, 0).unwrap();
     // Prepares the curvature of the inner steps; where they lead is given.
-    for phase in 0..thetas.len() - 1 {
-        work.adapt_and_keep(programs, 0, phase, thetas[phase], 0.0).unwrap();
+    for (phase, theta) in thetas[..thetas.len() - 1].iter().enumerate() {
+        work.adapt_and_keep(programs, 0, phase, theta, 0.0).unwrap();
     }
     work
 }
