@@ -44,7 +44,8 @@
 //! 4. Every op carries formula, derivative and sample inputs in one row of one table, tested to third order.
 //! 5. A reset rebuilds the physics world from an explicit seed.
 //! 6. Sums over tasks follow one fixed tree, so results do not depend on threads.
-//! 7. `unsafe` lives in `plugin`, `plugins/sdk` and the device back ends of `lower`.
+//! 7. `unsafe` lives in `plugin`, `plugins/sdk`, the device back ends of `lower`, and once in `run/team.rs`, where
+//!    threads borrow the caller's work.
 
 pub mod bench;
 pub mod cli;

@@ -1,6 +1,6 @@
 """Environment steps a second: mamlx's environments beside gymnasium's on MuJoCo, in one run, taking turns.
 
-    pip install gymnasium mujoco imageio numpy
+    pip install gymnasium mujoco imageio packaging numpy
     cargo build --release && python benches/peers/environments.py target/release/mamlx
 
 Same robots, control period and horizon (200 steps): half-cheetah 0.01 s, ant 0.02 s, one simulation step a control, as in

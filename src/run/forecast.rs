@@ -1,7 +1,7 @@
 //! What an experiment will take, before it runs: parameters, work, memory and time.
 //!
-//! Time and memory are measured, not modelled: the gradient certificate, one meta-iteration and one evaluation of every method on a few tasks, in the very
-//! code that the run uses. Time is then multiplied, and to memory is added what grows with the run.
+//! Time and memory are measured, not modelled: the gradient certificate, one meta-iteration and one evaluation of every
+//! method on a few tasks, in the very code that the run uses. Time is then multiplied, and to memory is added what grows with the run.
 
 use super::certificate::certificates;
 use super::experiment::Experiment;

@@ -20,7 +20,7 @@
 //! | `rollout`, `returns`, `baseline` | trajectories, their returns and advantages |
 //! | `optimizer`, `trust_region`, `reduce` | outer steps, and sums over tasks in one fixed order |
 //! | `test_tasks` | the tasks of evaluations |
-//! | `workers` | threads that share tasks |
+//! | `workers`, `team` | threads that share tasks, and how they wait for work |
 //! | `signals` | Ctrl-C and its relatives |
 //!
 //! The one durable instant is the end of a meta-iteration.

@@ -288,7 +288,10 @@ impl Session<'_> {
         self.unpublished = true;
         self.publish(false)?;
         // An evaluation is compared with others of its iteration and with methods whose iterations are none of its own.
-        let near = |row: &&EvalRow| row.iteration == iteration || counts_otherwise(&row.method);
+        let near = |row: &&EvalRow| {
+            row.iteration == iteration
+                || Method::from_word(&row.method).is_some_and(Method::iterates_otherwise)
+        };
         let near: Vec<EvalRow> = self.rows.iter().filter(near).cloned().collect();
         let latest: Vec<SummaryRow> = summary(self.spec, &near)
             .into_iter()
@@ -361,7 +364,7 @@ pub fn summary(spec: &Spec, rows: &[EvalRow]) -> Vec<SummaryRow> {
             let main = matches!(method, Method::Maml | Method::Fomaml);
             let other_main = matches!(other, Method::Maml | Method::Fomaml);
             if main && (!other_main || other_number < number) && method != other {
-                let against = match counts_otherwise(other.word()) {
+                let against = match other.iterates_otherwise() {
                     true => Against::LastEvaluation,
                     false => Against::SameIteration,
                 };
@@ -385,11 +388,6 @@ pub fn summary(spec: &Spec, rows: &[EvalRow]) -> Vec<SummaryRow> {
         let at = row.steps.iter().position(|step| *step == key.inner_step as usize)?;
         row.values.get(at).copied()
     })
-}
-
-/// Whether a method's meta-iterations are not those of `outer.iterations`.
-fn counts_otherwise(method: &str) -> bool {
-    Method::from_word(method).is_some_and(|method| method == Method::Random || method.averages())
 }
 
 /// `number`: the method to go on with; without a state it has yet to start.

@@ -100,6 +100,11 @@ impl Method {
     pub fn averages(self) -> bool {
         matches!(self, Method::Averaged | Method::AveragedL2 | Method::AveragedToMean)
     }
+
+    /// Whether its meta-iterations are not those of `outer.iterations` (see [`Spec::iterations`]).
+    pub fn iterates_otherwise(self) -> bool {
+        self == Method::Random || self.averages()
+    }
 }
 
 impl Spec {

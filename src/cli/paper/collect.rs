@@ -8,7 +8,7 @@ use crate::record::folder::{MANIFEST_FILE, SUMMARY_FILE, TIMING_FILE, TRAIN_FILE
 use crate::record::paper::{PaperExperiment, PaperRun, PublishedCurve};
 use crate::record::{Manifest, Metric, TimingRow, read};
 use crate::run::experiment::Experiment;
-use crate::spec::{Method, Spec, Word};
+use crate::spec::{Spec, Word};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -73,7 +73,7 @@ pub fn collect(
     });
     let all = spec.methods.iter().copied().chain(spec.published.iter().map(|curve| curve.method));
     let planned_otherwise = all
-        .filter(|method| method.averages() || *method == Method::Random)
+        .filter(|method| method.iterates_otherwise())
         .map(|method| (method.word().to_string(), spec.iterations(method)));
     Ok(PaperExperiment {
         name: spec.name.clone(),

@@ -9,13 +9,13 @@
 // One index runs over several arrays of eight in step.
 #![allow(clippy::missing_safety_doc, clippy::needless_range_loop, unsafe_op_in_unsafe_fn)]
 
+use super::half::Half;
+
 /// Work that is compiled as a function of its own instead of into its caller. What is inlined everywhere makes
 /// functions so large that compiling them takes minutes.
 pub trait Apart {
     unsafe fn run<L: Lanes>(self);
 }
-
-use super::half::Half;
 
 pub trait Lanes: Copy {
     const WIDTH: usize;

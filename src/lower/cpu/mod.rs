@@ -1,9 +1,9 @@
 //! The CPU device: kernels over strided views, run one after the other by one thread.
 //!
 //! `layout` decides which tensors exist in memory (the others are views, or are recomputed inside the kernel that
-//! reads them) and `patches` which of those that convolutions multiply, `cluster` fuses elementwise work and reductions into [`map`] kernels, `schedule` orders all kernels
-//! in two stages, and `memory` gives every tensor a place. `lanes`, `math`, `tile`, `runs` and `product` are what
-//! runs. Kernels are compiled for several instruction sets and one is chosen when a program is made ([`Isa`]).
+//! reads them) and `patches` which of those that convolutions multiply, `cluster` fuses elementwise work and reductions
+//! into [`map`] kernels, `schedule` orders all kernels in two stages, and `memory` gives every tensor a place. `lanes`,
+//! `half`, `math`, `tile`, `runs` and `product` are what runs. Kernels are compiled for several instruction sets and one is chosen when a program is made ([`Isa`]).
 //!
 //! This room holds the crate's numerical `unsafe`: addresses are checked once, when a program is made, and not
 //! again while it runs.

@@ -1,7 +1,7 @@
 //! Algorithm 3 at work: trajectories from an environment plugin, adaptation, and the trust-region outer step.
 //!
-//! [`environment`] is the plugin as the rollout takes it; [`programs`] lowers the plans of [`crate::meta::reinforcement`]; [`steps`] turns trajectories into their inputs;
-//! [`sampling`] says when a batch of trajectories is complete; [`task`] is what happens to one task, on one thread;
+//! [`environment`] is the plugin as the rollout takes it; [`programs`] lowers the plans of
+//! [`crate::meta::reinforcement`]; [`steps`] turns trajectories into their inputs; [`sampling`] says when a batch of trajectories is complete; [`task`] is what happens to one task, on one thread;
 //! [`estimator`] is what the outer gradient may take into account beside the paper's terms;
 //! [`evaluation`] adapts to one test task; [`learner`] joins the tasks into meta-iterations and evaluations.
 
