@@ -156,6 +156,7 @@ fn partial_and_differing_runs_are_told_apart() {
     copy("s0", &[("\"done\"", "\"running\""), ("iterations: 200", "iterations: 500")], &[]);
     copy("s1", &[("\"seed\": 0", "\"seed\": 1"), ("seed: 0", "seed: 1")], &[]);
     copy("fast", &[("  rate: 0.1\n", "  rate: 0.3\n")], &[]);
+    copy("long", &[("iterations: 200", "iterations: 600")], &[]);
     copy("begun", &[("\"seed\": 0", "\"seed\": 2")], &["summary.csv", "train.csv", "timing.csv"]);
     std::fs::create_dir_all(folder.join("torn")).unwrap();
     std::fs::write(folder.join("torn/run.json"), "{").unwrap();
@@ -174,6 +175,7 @@ fn partial_and_differing_runs_are_told_apart() {
     assert_eq!(oracle["note"], "mamlx run experiments/cheetah_vel.yaml --set methods=[oracle]");
     let html = std::fs::read_to_string(temp.path().join("paper.html")).unwrap();
     assert!(html.contains("inner.rate=0.3") && html.contains("unfinished"));
+    assert!(html.contains("outer.iterations=600") && !html.contains("outer.iterations=200"));
 
     std::fs::remove_dir_all(folder.join("s0")).unwrap();
     std::fs::remove_dir_all(folder.join("s1")).unwrap();

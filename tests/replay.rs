@@ -26,14 +26,19 @@ fn run(experiment: &str, out: &Path, more: &[&str]) {
 
 /// The returns in eval.csv of a task and a method, as they are printed there.
 fn returns(run: &Path, method: &str, task: &str) -> Vec<String> {
+    cells(run, "return", method, task)
+}
+
+/// A column of a task and a method.
+fn cells(run: &Path, column_name: &str, method: &str, task: &str) -> Vec<String> {
     let text = std::fs::read_to_string(run.join("eval.csv")).unwrap();
     let mut lines = text.lines();
     let header: Vec<&str> = lines.next().unwrap().split(',').collect();
     let column = |name: &str| header.iter().position(|cell| *cell == name).unwrap();
-    let (methods, tasks, returns) = (column("method"), column("task"), column("return"));
+    let (methods, tasks, wanted) = (column("method"), column("task"), column(column_name));
     let rows = lines.map(|line| line.split(',').collect::<Vec<_>>());
     rows.filter(|row| row[methods] == method && row[tasks] == task)
-        .map(|row| row[returns].to_owned())
+        .map(|row| row[wanted].to_owned())
         .collect()
 }
 
@@ -92,7 +97,7 @@ fn a_replay_shows_what_eval_csv_says() {
         (&["--task", "0", "--iteration", "7"], "--iteration"),
         (&["--task", "0", "--support", "7"], "[40]"),
         (&["--task", "0", "--episode", "40"], "40 episodes"),
-        (&["--task", "0", "-o", "a.png"], ".gif, .html or .svg"),
+        (&["--task", "0", "-o", "a.bmp"], ".gif, .html, .svg or .png"),
     ] {
         let output = mamlx(&[&["replay", point.to_str().unwrap(), "-o", &files[0]], args].concat());
         let error = String::from_utf8_lossy(&output.stderr);
@@ -119,10 +124,38 @@ fn a_robot_can_be_watched() {
 }
 
 #[test]
-fn what_has_no_episodes_is_refused() {
+fn a_function_is_shown_with_what_each_method_takes_it_for() {
     let folder = tempfile::tempdir().unwrap();
-    run("experiments/sinusoid.yaml", folder.path(), &["methods=[maml]", "eval.steps=1"]);
-    let output = mamlx(&["replay", folder.path().to_str().unwrap(), "--task", "0", "-o", "a.gif"]);
-    assert_eq!(output.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("no environment"));
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let sinusoid = folder.path().join("sinusoid");
+    run("experiments/sinusoid.yaml", &sinusoid, &["methods=[maml, pretrained, oracle]", "eval.steps=2"]);
+    let run = sinusoid.to_str().unwrap();
+    let (svg, png) = (path("fit.svg"), path("fit.png"));
+    let replay = ["replay", run, "--task", "1", "--support", "10", "-o", &svg, "-o", &png];
+    let output = mamlx(&replay);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let shown: Vec<&str> = printed.lines().map(|line| line.rsplit(' ').next().unwrap()).collect();
+    // Rows of 5, 10 and 20 support points, three steps each.
+    let losses = |method| cells(&sinusoid, "loss", method, "1")[3..6].to_vec();
+    assert_eq!(shown, [losses("maml"), losses("pretrained")].concat());
+    let text = std::fs::read_to_string(&svg).unwrap();
+    // The function and three fits for each of two methods, and ten points, once more in the legend.
+    assert_eq!((text.matches("<polyline").count(), text.matches("<path d=\"M").count() > 22), (8, true));
+    let pixels = image::open(&png).unwrap();
+    assert_eq!((pixels.width(), pixels.height()), (1520, 1760));
+
+    let oracle = mamlx(&["replay", run, "--task", "0", "--method", "oracle", "-o", &svg]);
+    let printed = String::from_utf8(oracle.stdout).unwrap();
+    assert_eq!(printed.trim().rsplit(' ').next().unwrap(), cells(&sinusoid, "loss", "oracle", "0")[0]);
+    for (args, word) in [
+        (&["--task", "0", "-o", "a.gif"][..], ".svg or .png"),
+        (&["--task", "3", "-o", &svg], "3 test tasks"),
+        (&["--task", "0", "--steps", "0,3", "-o", &svg], "up to 2"),
+    ] {
+        let output = mamlx(&[&["replay", run], args].concat());
+        assert_eq!(output.status.code(), Some(2));
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(error.contains(word), "{args:?}: {error}");
+    }
 }

@@ -89,8 +89,14 @@ fn pages_comparisons_and_watch_over_real_runs() {
         run("experiments/sinusoid.yaml", &path(name), &[&SINUSOID[..], &["--set", set]].concat());
     }
     let page = text("page <1>.html");
-    stdout(&["report", &text("s0"), &text("s1"), &text("fast"), "--html", &page]);
+    let figures = text("figures");
+    stdout(&["report", &text("s0"), &text("s1"), &text("fast"), "--html", &page, "--figures", &figures]);
     let html = std::fs::read_to_string(&page).unwrap();
+    let drawn = |ending: &str| {
+        let names = std::fs::read_dir(&figures).unwrap().map(|entry| entry.unwrap().path());
+        names.filter(|path| path.extension().is_some_and(|end| end == ending)).count()
+    };
+    assert_eq!([drawn("svg"), drawn("png")], [html.matches("<svg").count(); 2]);
     for part in ["<svg ", "IQM", "over 2 seeds", "inner.rate = 0.05", "luminal 0.2.0", "Gradients"] {
         assert!(html.contains(part), "{part} is missing");
     }

@@ -10,6 +10,7 @@ mod data;
 mod devices;
 mod eval;
 mod explain;
+mod fits;
 mod out;
 mod paper;
 mod plugin;

@@ -1,10 +1,11 @@
 //! `mamlx replay`
 
-use super::{Changes, Threads, answers, out};
+use super::{Changes, Threads, answers, fits, out};
 use crate::error::{Error, Result};
 use crate::plugin::{Role, Shape, Side};
 use crate::record::disk;
 use crate::record::number::short_text;
+use crate::record::raster::png;
 use crate::record::scene::{Mark, Paint, Pane, Scene, Viewpoint};
 use crate::run::experiment::Experiment;
 use crate::run::replay::{self, Choice, MOST_STEPS, Shown};
@@ -35,8 +36,9 @@ pub struct Replay {
     /// Which of an update's episodes to show.
     #[arg(long, value_name = "E", default_value_t = 0)]
     episode: usize,
-    /// A .gif, .html or .svg file; repeatable. Of a data set: the task with its answers as .svg, and with tables of what is
-    /// taken for what over all test tasks as .html.
+    /// A .gif, .html, .svg or .png file; repeatable. Of a data set: the task with its answers as .svg, and with tables of
+    /// what is taken for what over all test tasks as .html. Of functions of one number: the function and its fits as .svg
+    /// or .png.
     #[arg(short, long, value_name = "FILE", required = true)]
     out: Vec<PathBuf>,
     #[command(flatten)]
@@ -66,6 +68,10 @@ impl Replay {
             let said = answers::write(&experiment, &self.run, &choice, &self.out, self.threads.count())?;
             return out::print(&said.iter().map(|line| format!("{line}\n")).collect::<String>());
         }
+        if experiment.plugin.info.kind == PluginKind::Tasks {
+            let said = fits::write(&experiment, &self.run, &choice, &self.out)?;
+            return out::print(&said.iter().map(|line| format!("{line}\n")).collect::<String>());
+        }
         let replay = replay::replay(&experiment, &self.run.join("weights.safetensors"), &choice)?;
         let scene = scene(&experiment.spec.name, &choice, &replay);
         for (path, kind) in self.out.iter().zip(kinds) {
@@ -73,6 +79,7 @@ impl Replay {
                 Kind::Gif => scene.gif()?,
                 Kind::Page => scene.page().into_bytes(),
                 Kind::Trails => scene.trails_svg().into_bytes(),
+                Kind::TrailPixels => png(&scene.trails_svg())?,
             };
             disk::replace(path, &bytes)?;
         }
@@ -86,6 +93,7 @@ enum Kind {
     Gif,
     Page,
     Trails,
+    TrailPixels,
 }
 
 impl Kind {
@@ -94,8 +102,9 @@ impl Kind {
             Some("gif") => Ok(Kind::Gif),
             Some("html") => Ok(Kind::Page),
             Some("svg") => Ok(Kind::Trails),
+            Some("png") => Ok(Kind::TrailPixels),
             _ => Err(Error::Input(format!(
-                "--out: {}: expected a name in .gif, .html or .svg",
+                "--out: {}: expected a name in .gif, .html, .svg or .png",
                 path.display()
             ))),
         }

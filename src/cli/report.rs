@@ -24,6 +24,9 @@ pub struct Report {
     /// Write one self-contained page: curves, intervals, published numbers with a verdict, times, versions.
     #[arg(long, value_name = "FILE", conflicts_with = "csv")]
     html: Option<PathBuf>,
+    /// Write every picture of that page into this folder, as SVG and as PNG.
+    #[arg(long, value_name = "DIR", conflicts_with = "csv")]
+    figures: Option<PathBuf>,
     /// A table for each value of a task's parameter, such as task_direction, or for bands of it.
     #[arg(long, value_name = "COLUMN", conflicts_with = "csv")]
     by: Option<String>,
@@ -34,8 +37,8 @@ pub struct Report {
 
 impl Report {
     pub fn call(&self) -> Result<()> {
-        if let Some(file) = &self.html {
-            return self.page(file);
+        if self.html.is_some() || self.figures.is_some() {
+            return self.page();
         }
         if let Some(by) = &self.by {
             return self.broken_down(by);
@@ -75,13 +78,17 @@ impl Report {
         table(&rows)
     }
 
-    fn page(&self, file: &Path) -> Result<()> {
+    fn page(&self) -> Result<()> {
         let groups = runs::groups(&self.runs)?;
         let mut names: Vec<&str> =
             groups.iter().flat_map(|group| &group.runs).map(|run| &run.identity.experiment[..]).collect();
         names.dedup();
         let by = self.by.as_deref().map(|by| (by, &self.bands[..]));
         let page = html(&names.join(", "), &groups, by)?;
+        if let Some(folder) = &self.figures {
+            figures(&page, folder)?;
+        }
+        let Some(file) = &self.html else { return Ok(()) };
         if file.is_dir() {
             return Err(Error::Input(format!("--html: {} is a folder; name a file", file.display())));
         }
@@ -89,6 +96,13 @@ impl Report {
         eprintln!("mamlx: the page is {}.", file.display());
         Ok(())
     }
+}
+
+/// `--figures`
+pub(super) fn figures(page: &str, folder: &Path) -> Result<()> {
+    let pictures = crate::record::figures::write(page, folder)?;
+    eprintln!("mamlx: {pictures} pictures are in {}, each as .svg and .png.", folder.display());
+    Ok(())
 }
 
 fn table(rows: &[SummaryRow]) -> Result<()> {

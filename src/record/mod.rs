@@ -26,6 +26,8 @@
 //! | `summary` | rows of `eval.csv` → rows of `summary.csv` |
 //! | `curves` | rows of `summary.csv` → the closing table and the pictures |
 //! | `picture` | curves → SVG |
+//! | `figures` | a page → its pictures as files |
+//! | `raster` | SVG → PNG |
 //! | `scene` | films of episodes → GIF, HTML, SVG |
 //! | `note` | rows of one evaluation → a line or two for who watches |
 //! | `table` | cells → aligned text |
@@ -40,6 +42,7 @@ pub mod compare;
 pub mod csv_file;
 pub mod curves;
 pub mod disk;
+pub mod figures;
 pub mod folder;
 pub mod generations;
 pub mod lock;
@@ -50,6 +53,7 @@ pub mod page;
 pub mod paper;
 pub mod picture;
 pub mod progress;
+pub mod raster;
 pub mod read;
 pub mod row;
 pub mod scene;

@@ -73,6 +73,11 @@ impl Picture {
 
     /// The text of the SVG file. The same picture gives the same bytes.
     pub fn svg(&self) -> String {
+        column(std::slice::from_ref(self))
+    }
+
+    /// What stands between the SVG's tags.
+    fn body(&self, svg: &mut String) {
         let points: Vec<Vec<[f64; 4]>> = self.series.iter().map(Series::points).collect();
         let published = self.published.iter().flat_map(|published| &published.points);
         let finite = published.filter(|(x, y)| x.is_finite() && y.is_finite());
@@ -80,28 +85,20 @@ impl Picture {
         let (xs, ys): (Vec<f64>, Vec<f64>) = corners.chain(finite.copied()).unzip();
         let x = Axis::over(&xs, LEFT, RIGHT, xs.iter().all(|value| value.fract() == 0.0));
         let y = Axis::over(&ys, BOTTOM, TOP, false);
-
-        let mut svg = format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" width=\"{WIDTH}\" \
-             height=\"{HEIGHT}\" font-family=\"system-ui, 'Segoe UI', Helvetica, Arial, sans-serif\" \
-             font-size=\"13\" fill=\"#222\">\n<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n"
-        );
-        self.frame(&mut svg, &x, &y);
+        self.frame(svg, &x, &y);
         for (at, points) in points.iter().enumerate() {
-            curve(&mut svg, points, colour(at), &x, &y);
+            curve(svg, points, colour(at), &x, &y);
         }
         for published in &self.published {
             let colour = self.colour_of(&published.series);
             for (px, py) in published.points.iter().filter(|(px, py)| px.is_finite() && py.is_finite()) {
-                diamond(&mut svg, x.at(*px), y.at(*py), colour);
+                diamond(svg, x.at(*px), y.at(*py), colour);
             }
         }
         if xs.is_empty() {
-            text(&mut svg, (LEFT + RIGHT) / 2.0, (TOP + BOTTOM) / 2.0, "middle", "no data");
+            text(svg, (LEFT + RIGHT) / 2.0, (TOP + BOTTOM) / 2.0, "middle", "no data");
         }
-        self.legend(&mut svg);
-        svg.push_str("</svg>\n");
-        svg
+        self.legend(svg);
     }
 
     /// Title, grid, tick labels and axis labels.
@@ -161,6 +158,26 @@ impl Picture {
     fn colour_of(&self, series: &str) -> &'static str {
         colour(self.series.iter().position(|known| known.name == series).unwrap_or(COLOURS.len() - 1))
     }
+}
+
+/// Pictures below one another as one SVG.
+pub fn column(pictures: &[Picture]) -> String {
+    let height = HEIGHT * pictures.len() as f64;
+    let mut svg = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" \
+         height=\"{height}\" font-family=\"system-ui, 'Segoe UI', Helvetica, Arial, sans-serif\" \
+         font-size=\"13\" fill=\"#222\">\n<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n"
+    );
+    match pictures {
+        [picture] => picture.body(&mut svg),
+        _ => pictures.iter().enumerate().for_each(|(at, picture)| {
+            put(&mut svg, format!("<g transform=\"translate(0 {})\">", HEIGHT * at as f64));
+            picture.body(&mut svg);
+            svg.push_str("</g>\n");
+        }),
+    }
+    svg.push_str("</svg>\n");
+    svg
 }
 
 /// A band, a line and its marks. A single point becomes a dashed level across the plot: a method that is not

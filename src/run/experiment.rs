@@ -123,6 +123,11 @@ impl Experiment {
         Reinforcement::new(&self.spec, &self.plugin, &self.folder, threads)
     }
 
+    /// The same for drawn tasks only and one thread of the processor, with all that their fits need.
+    pub fn regression(&self) -> Result<Supervised> {
+        Supervised::new(&self.spec, &self.plugin, &self.folder, (&crate::lower::Device::cpu(), 1))
+    }
+
     /// Every plan of the experiment's first trained method, as the CPU runs them: one task a launch.
     pub fn plans(&self) -> Result<Vec<Plan>> {
         let (spec, params) = (&self.spec, &self.spec.task.params);

@@ -11,6 +11,7 @@
 //! | `sweep` | the runs of a sweep, several at a time |
 //! | `paper` | many experiments, one after the other, within a budget of time |
 //! | `replay`, `film` | one evaluated task played again and watched |
+//! | `fits` | one task's function, and what a network takes it for |
 //! | `learner` | what the loop asks of a learning problem |
 //! | `supervised`, `few_shot`, `rl` | the learning problems of the paper (Algorithm 2 on drawn and on stored points, Algorithm 3) |
 //! | `programs`, `batched` | what the first two share: the programs of a method, for one task or for many in a launch |
@@ -34,6 +35,7 @@ pub mod composed;
 pub mod experiment;
 pub mod few_shot;
 pub mod film;
+pub mod fits;
 pub mod forecast;
 pub mod learner;
 pub mod meta_gradient;

@@ -316,8 +316,8 @@ impl Alone {
         let counts_steps = plans.model.counts_steps() && !method.classifies();
         let last = if counts_steps { spec.inner.steps } else { 0 };
         let row = |program: &dyn Fn(usize) -> Plan| (0..=last).map(|at| shared(program(at))).collect();
-        let adapts_at_test = method != Method::Oracle;
-        let adapt = adapts_at_test
+        let adapt = method
+            .adapts_at_test()
             .then(|| Stages(eval.iter().map(|n| row(&|at| plans.adapt_after(&[], *n, at))).collect()));
         let beside = plans.model.needs_support();
         let evaluate = |n: usize| row(&|at| plans.evaluate_after(&[], n, *query, at));

@@ -25,9 +25,9 @@ use std::time::Instant;
 pub struct Supervised {
     spec: Spec,
     workers: Workers<TasksInstance>,
-    methods: BTreeMap<Method, Programs>,
+    pub(super) methods: BTreeMap<Method, Programs>,
     /// Test tasks, each `[task]`.
-    test_tasks: Vec<Vec<f32>>,
+    pub(super) test_tasks: Vec<Vec<f32>>,
     /// Validation tasks; none where the spec does not select by them.
     val_tasks: Vec<Vec<f32>>,
     task_names: Vec<String>,
@@ -100,7 +100,7 @@ pub fn context(spec: &Spec, method: Method) -> Option<usize> {
 }
 
 /// Draws `n` points of a task; the oracle sees the task beside each input.
-fn draw(
+pub(super) fn draw(
     points: &mut Points,
     plugin: &mut TasksInstance,
     task: &[f32],

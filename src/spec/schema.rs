@@ -96,6 +96,11 @@ impl Method {
         matches!(self, Method::Maml | Method::Fomaml | Method::Context)
     }
 
+    /// Whether gradient steps are taken on test tasks. The oracle is told the task instead.
+    pub fn adapts_at_test(self) -> bool {
+        self != Method::Oracle && self != Method::NearestNeighbour
+    }
+
     /// Whether it averages the weights of regressors.
     pub fn averages(self) -> bool {
         matches!(self, Method::Averaged | Method::AveragedL2 | Method::AveragedToMean)

@@ -132,9 +132,15 @@ fn differs(own: &Settings, shipped: &Settings, unread: &[String]) -> BTreeMap<St
     let below = |path: &str, block: &str| {
         path.strip_prefix(block).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
     };
+    // A part of the training is on its way; more of it is another experiment.
+    let longer = |path: &str, values: &[String]| {
+        let iterations = |at: usize| values[at].parse::<u64>().ok();
+        path == "outer.iterations" && iterations(0) > iterations(1)
+    };
     let beside = |path: &str| BESIDE.contains(&path) || path.starts_with("isolation");
     let read = |path: &str| !unread.iter().any(|block| below(path, block));
-    let differing = both.into_iter().filter(|(path, _)| !beside(path) && read(path));
+    let differing =
+        both.into_iter().filter(|(path, values)| (!beside(path) || longer(path, values)) && read(path));
     differing.map(|(path, mut values)| (path, values.swap_remove(0))).collect()
 }
 

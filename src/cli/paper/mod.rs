@@ -3,6 +3,7 @@
 mod collect;
 mod list;
 
+use super::report::figures;
 use super::run::pictures;
 use super::{SearchArgs, Threads, out};
 use crate::error::{Error, Result};
@@ -35,6 +36,9 @@ pub struct Paper {
     /// Run nothing: write table and page from the runs below this folder; repeatable.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["budget", "seeds", "threads"])]
     from: Vec<PathBuf>,
+    /// Write every picture of the page into this folder, as SVG and as PNG.
+    #[arg(long, value_name = "DIR")]
+    figures: Option<PathBuf>,
     /// The folder of the experiments' files.
     #[arg(long, value_name = "DIR", default_value = "experiments")]
     experiments: PathBuf,
@@ -198,7 +202,11 @@ impl Paper {
         disk::make_folder(folder)?;
         let (table, page) = (folder.join("paper.csv"), folder.join("paper.html"));
         disk::replace(&table, &csv(&experiments))?;
-        disk::replace(&page, html(&experiments, &self.command()).as_bytes())?;
+        let text = html(&experiments, &self.command());
+        disk::replace(&page, text.as_bytes())?;
+        if let Some(folder) = &self.figures {
+            figures(&text, folder)?;
+        }
         out::print(&headline_table(&experiments).to_string())?;
         eprintln!("mamlx: the table is {}, the page {}.", table.display(), page.display());
         Ok(())

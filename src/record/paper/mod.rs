@@ -16,7 +16,7 @@ pub use page::{headline_table, html};
 use super::csv_file::line;
 use super::manifest::{Manifest, Status};
 use super::number::{f32_text, optional_text};
-use super::row::{Metric, SummaryRow};
+use super::row::{Metric, SummaryRow, TEST};
 use super::seeds::over_seeds;
 use super::verdict::Verdict;
 use std::collections::{BTreeMap, BTreeSet};
@@ -255,7 +255,7 @@ impl PaperExperiment {
             [one] => one.clone(),
             _ => over_seeds(&runs).into_iter().map(|row| row.row).collect(),
         };
-        for row in &mut rows {
+        for row in rows.iter_mut().filter(|row| row.split == TEST) {
             let number = self.published(method, row.support, row.metric, row.inner_step);
             row.published = number.map(|value| value as f32);
         }

@@ -5,7 +5,7 @@ use super::super::number::short_text;
 use super::super::page::{STYLE, table};
 use super::super::picture::escape;
 use super::super::progress::format_duration;
-use super::super::row::{Metric, SummaryRow};
+use super::super::row::{Metric, SummaryRow, TEST};
 use super::super::table::Table;
 use super::{PaperExperiment, PaperRow, PaperRun};
 use std::fmt::Write;
@@ -77,7 +77,7 @@ fn headline_cells(experiment: &PaperExperiment) -> [String; 7] {
 
 /// The first published row after at least one step of MAML; without published rows the last measured one.
 fn headline(rows: &[PaperRow]) -> Option<&PaperRow> {
-    let adapted = |row: &&PaperRow| row.inner_step > 0 && row.method == "maml";
+    let adapted = |row: &&PaperRow| row.split == TEST && row.inner_step > 0 && row.method == "maml";
     let main = main_metric(rows.iter().map(|row| row.metric))?;
     let last = || rows.iter().filter(adapted).rev().find(|row| row.metric == main);
     rows.iter().filter(adapted).find(|row| row.published.is_some()).or_else(last)
