@@ -5,7 +5,7 @@
 //! costs nothing beside one product and keeps conjugate gradient from stalling on rounding.
 
 use crate::error::{Error, Result};
-use crate::spec::schema::Optimizer;
+use crate::spec::schema::{Optimizer, Products};
 
 /// Conjugate gradient stops early once |r|² is below this share of |b|². The released code uses the same
 /// number as an absolute bound, which would depend on the scale of the loss.
@@ -19,6 +19,8 @@ pub struct TrustRegion {
     pub cg_damping: f64,
     pub backtrack_ratio: f64,
     pub max_backtracks: usize,
+    /// How the products are made that the update is given.
+    pub products: Products,
 }
 
 /// What [`conjugate_gradient`] found.
@@ -26,7 +28,7 @@ pub struct TrustRegion {
 pub struct Solution {
     /// Approximate solution of (H + damping·I) x = b, `[parameters]`.
     pub x: Vec<f64>,
-    /// xᵀ (H + damping·I) x, for which no further product was needed.
+    /// xᵀ (H + damping·I) x, for which no further product was needed; what is not finite where a product was not.
     pub curvature: f64,
     /// |b − (H + damping·I) x| / |b|; 0 when b is zero.
     pub residual: f64,
@@ -55,8 +57,8 @@ impl TrustRegion {
     /// The settings of the spec's optimiser, or none when it is a first-order one.
     pub fn from_spec(optimizer: &Optimizer) -> Option<Self> {
         match *optimizer {
-            Optimizer::Trpo { kl, cg_iterations, cg_damping, backtrack_ratio, max_backtracks, .. } => {
-                Some(TrustRegion { kl, cg_iterations, cg_damping, backtrack_ratio, max_backtracks })
+            Optimizer::Trpo { kl, cg_iterations, cg_damping, backtrack_ratio, max_backtracks, products } => {
+                Some(TrustRegion { kl, cg_iterations, cg_damping, backtrack_ratio, max_backtracks, products })
             }
             Optimizer::Adam { .. } | Optimizer::Sgd { .. } => None,
         }
@@ -75,7 +77,9 @@ impl TrustRegion {
     ///
     /// Fails, with the parameters unchanged, on NaN anywhere, on an infinite gradient, product or
     /// `loss_before`, and on whatever the two closures fail with. An infinite loss or divergence of a candidate is
-    /// only a reason to turn that candidate down: a long step may overflow an importance ratio.
+    /// only a reason to turn that candidate down: a long step may overflow an importance ratio. So is a product by
+    /// differences that is not finite a reason to turn the whole step down, as in the released code: the policies that
+    /// it differs between lie up to |v| / |θ| away.
     pub fn step(
         &self,
         parameters: &mut [f32],
@@ -98,8 +102,12 @@ impl TrustRegion {
             cg_residual: direction.residual,
             cg_iterations: direction.iterations,
         };
+        let wild = !direction.curvature.is_finite();
+        if wild && self.products == Products::Exact {
+            return Err(diverged("a product with the curvature of the KL divergence", direction.curvature));
+        }
         // Zero for a zero gradient, and for a curvature that is nowhere positive: neither has a direction.
-        if direction.curvature <= 0.0 {
+        if wild || direction.curvature <= 0.0 {
             step.backtracks = self.max_backtracks;
             return Ok(step);
         }
@@ -129,8 +137,8 @@ impl TrustRegion {
 /// through `product`.
 ///
 /// Stops after `iterations` products, when the residual is below 1e-5 of |b|, or before a direction along which
-/// the damped matrix is not positive (rounding can do that to a flat direction). Fails when b or a product is not
-/// finite.
+/// the damped matrix is not positive (rounding can do that to a flat direction), and at a product that is not finite.
+/// Fails when b is not finite.
 pub fn conjugate_gradient(
     mut product: impl FnMut(&[f32]) -> Result<Vec<f32>>,
     b: &[f32],
@@ -159,7 +167,7 @@ pub fn conjugate_gradient(
         used += 1;
         let curvature = dot(&search, &image);
         if !curvature.is_finite() {
-            return Err(diverged("a product with the curvature of the KL divergence", curvature));
+            return Ok(Solution { x, curvature, residual: (norm / norm_b).sqrt(), iterations: used });
         }
         if curvature <= 0.0 {
             break;

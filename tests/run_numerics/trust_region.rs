@@ -1,9 +1,16 @@
 use super::{bits, noise};
 use mamlx::error::{Error, Result};
 use mamlx::run::trust_region::{TrustRegion, conjugate_gradient};
+use mamlx::spec::schema::Products;
 
-const SETTINGS: TrustRegion =
-    TrustRegion { kl: 0.01, cg_iterations: 10, cg_damping: 0.0, backtrack_ratio: 0.8, max_backtracks: 15 };
+const SETTINGS: TrustRegion = TrustRegion {
+    kl: 0.01,
+    cg_iterations: 10,
+    cg_damping: 0.0,
+    backtrack_ratio: 0.8,
+    max_backtracks: 15,
+    products: Products::Exact,
+};
 
 /// A symmetric positive definite matrix, A Aᵀ / n + I/2.
 fn positive(n: usize) -> Vec<Vec<f64>> {
@@ -219,6 +226,23 @@ fn nan_anywhere_is_an_error_that_moves_nothing() {
     ] {
         let error = result.unwrap_err();
         assert!(error.contains(names), "{error} does not say {names}");
+    }
+}
+
+/// The first product, or a later one.
+#[test]
+fn a_product_by_differences_that_is_not_finite_turns_the_step_down() {
+    let differences = TrustRegion { products: Products::FiniteDifference, ..SETTINGS };
+    for finite in [0, 1] {
+        let (mut parameters, mut calls) = ([1.0, 2.0], 0);
+        let product = |v: &[f32]| {
+            calls += 1;
+            Ok(if calls > finite { vec![f32::NAN, v[1]] } else { vec![v[0], 3.0 * v[1]] })
+        };
+        let unreachable = |_: &[f32]| unreachable!("there is no direction to try");
+        let step = differences.step(&mut parameters, &[1.0, 1.0], 3.0, product, unreachable).unwrap();
+        assert_eq!((step.accepted, step.backtracks, step.kl), (false, 15, 0.0));
+        assert_eq!((step.loss_after, parameters, calls), (3.0, [1.0, 2.0], finite + 1));
     }
 }
 
