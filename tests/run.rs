@@ -186,7 +186,7 @@ fn a_finished_run_is_not_repeated_and_another_spec_is_refused_in_its_folder() {
     let refused = mamlx(&args.concat()).output().unwrap();
     let text = String::from_utf8_lossy(&refused.stderr).to_string();
     assert_eq!(refused.status.code(), Some(2), "{text}");
-    assert!(text.contains("--fresh") && text.contains("specification"), "{text}");
+    assert!(text.contains("--fresh") && text.contains("\n  seed: saved with 0, now 5\n"), "{text}");
     assert_eq!(std::fs::read(out.join("train.csv")).unwrap(), before, "nothing saved is touched");
 }
 

@@ -8,6 +8,7 @@ use crate::record::number::short_text;
 use crate::record::row::{EvalRow, TEST};
 use crate::record::{Table, read};
 use crate::spec::nearest;
+use crate::spec::settings::differing;
 use clap::Args;
 use std::path::{Path, PathBuf};
 
@@ -48,7 +49,7 @@ impl Compare {
         }
         let specs = [runs::settings(&self.a)?, runs::settings(&self.b)?];
         let mut text = format!("a: {}\nb: {}\n", self.a.display(), self.b.display());
-        for (path, values) in runs::differing(&specs) {
+        for (path, values) in differing(&specs) {
             text += &format!("   {path}: {} in a, {} in b\n", values[0], values[1]);
         }
         for (first, second) in pairs {

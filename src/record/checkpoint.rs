@@ -35,22 +35,25 @@ pub struct Stamp {
 }
 
 impl Stamp {
-    /// What differs between a saved run and this one, a line each; empty when the run may go on.
-    pub fn differences(&self, now: &Stamp) -> Vec<String> {
+    /// What differs between a saved run and this one, a line each; empty when the run may go on. `keys` are the
+    /// differences of their specifications, which hashes alone do not tell.
+    pub fn differences(&self, now: &Stamp, keys: &[String]) -> Vec<String> {
         let mut lines = Vec::new();
         let mut compare = |what: String, saved: &str, now: &str| {
             if saved != now {
                 lines.push(format!("{what}: saved with {saved}, now {now}"));
             }
         };
-        compare("specification (hash)".to_string(), &self.spec_hash, &now.spec_hash);
+        if keys.is_empty() {
+            compare("specification (hash)".to_string(), &self.spec_hash, &now.spec_hash);
+        }
         compare("mamlx (version)".to_string(), &self.version, &now.version);
         let ids: std::collections::BTreeSet<_> = self.plugins.keys().chain(now.plugins.keys()).collect();
         for id in ids {
             let hash = |stamp: &Stamp| stamp.plugins.get(id).cloned().unwrap_or_else(|| "none".to_string());
             compare(format!("plugin {id} (hash of the library)"), &hash(self), &hash(now));
         }
-        lines
+        if self.spec_hash == now.spec_hash { lines } else { [keys, &lines[..]].concat() }
     }
 }
 

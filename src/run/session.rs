@@ -9,12 +9,14 @@ use super::signals::{RESUMABLE, StopRequest};
 use crate::error::{Error, Result};
 use crate::nn::init;
 use crate::random::{Purpose, stream};
+use crate::record::folder::SPEC_FILE;
 use crate::record::row::TEST;
 use crate::record::weights::{Tensor, Weights};
 use crate::record::{
     Against, Checkpoint, Comparison, EvalRow, Manifest, Packer, Progress, RunFolder, Stamp, Status,
     SummaryRow, TimingRow, TrainRow, Unpacker, read, summarise,
 };
+use crate::spec::settings::{differing, settings_of};
 use crate::spec::{Method, Spec, Word};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -48,7 +50,7 @@ pub fn run(experiment: &Experiment, folder: &Path, options: &Options) -> Result<
     let threads = options.threads;
     let mut folder = RunFolder::open(folder)?;
     let stamp = experiment.stamp();
-    let checkpoint = if options.fresh { None } else { resumable(&folder, &stamp)? };
+    let checkpoint = if options.fresh { None } else { resumable(&folder, &experiment.spec, &stamp)? };
     let done = folder.manifest()?.is_some_and(|manifest| manifest.status == Status::Done);
     if let (Some(_), true) = (&checkpoint, done) {
         let rows = read::read_eval(&folder.file("eval.csv"))?.rows;
@@ -113,11 +115,11 @@ pub fn run(experiment: &Experiment, folder: &Path, options: &Options) -> Result<
 }
 
 /// The newest whole checkpoint, if it belongs to this spec and these plugins.
-fn resumable(folder: &RunFolder, stamp: &Stamp) -> Result<Option<Checkpoint>> {
+fn resumable(folder: &RunFolder, spec: &Spec, stamp: &Stamp) -> Result<Option<Checkpoint>> {
     let found = folder.newest_checkpoint()?;
     found.notes.iter().for_each(|note| eprintln!("mamlx: {note}"));
     let Some(checkpoint) = found.checkpoint else { return Ok(None) };
-    let differences = checkpoint.stamp.differences(stamp);
+    let differences = checkpoint.stamp.differences(stamp, &changed_keys(folder, spec));
     if differences.is_empty() {
         return Ok(Some(checkpoint));
     }
@@ -126,6 +128,18 @@ fn resumable(folder: &RunFolder, stamp: &Stamp) -> Result<Option<Checkpoint>> {
         folder.path().display(),
         differences.join("\n  ")
     )))
+}
+
+/// `key: saved with VALUE, now VALUE` for every key in which a folder's spec and this one differ; none where the folder's
+/// cannot be read.
+fn changed_keys(folder: &RunFolder, spec: &Spec) -> Vec<String> {
+    let path = folder.file(SPEC_FILE);
+    let saved = std::fs::read_to_string(&path).ok().and_then(|text| settings_of(&text, &path).ok());
+    let now = settings_of(&spec.to_yaml(), &path).ok();
+    let both: Vec<_> = saved.into_iter().chain(now).collect();
+    let line =
+        |(key, values): (String, Vec<String>)| format!("{key}: saved with {}, now {}", values[0], values[1]);
+    if both.len() == 2 { differing(&both).into_iter().map(line).collect() } else { vec![] }
 }
 
 /// Weights of the evaluations that belong to the checkpoint are kept; those after it will be made again.

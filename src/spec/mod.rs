@@ -27,6 +27,7 @@ mod rules;
 mod scalar;
 pub mod schema;
 mod set;
+pub mod settings;
 mod source;
 mod sweep;
 mod tree;

@@ -1,13 +1,14 @@
 //! Run folders and experiment files → the paper's experiments with their runs.
 
 use super::list::Listed;
-use crate::cli::runs::{Settings, settings, settings_of};
+use crate::cli::runs::settings;
 use crate::error::{Error, Result};
 use crate::plugin::SearchPath;
 use crate::record::folder::{MANIFEST_FILE, SUMMARY_FILE, TIMING_FILE, TRAIN_FILE};
 use crate::record::paper::{PaperExperiment, PaperRun, PublishedCurve};
 use crate::record::{Manifest, Metric, TimingRow, read};
 use crate::run::experiment::Experiment;
+use crate::spec::settings::{Settings, differing, settings_of};
 use crate::spec::{Spec, Word};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -128,7 +129,7 @@ fn read_run(folder: &Path, spec: &Spec, shipped: &Settings, search: &SearchPath)
 
 /// What a run has otherwise than the file, except for what its methods do not read.
 fn differs(own: &Settings, shipped: &Settings, unread: &[String]) -> BTreeMap<String, String> {
-    let both = super::super::runs::differing(&[own.clone(), shipped.clone()]);
+    let both = differing(&[own.clone(), shipped.clone()]);
     let below = |path: &str, block: &str| {
         path.strip_prefix(block).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
     };
