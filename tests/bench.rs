@@ -43,6 +43,19 @@ fn a_workload_is_one_line_with_the_peers_keys() {
     }
 }
 
+#[test]
+fn a_device_that_is_not_here_is_refused() {
+    for (device, expected) in [("tpu", "cpu, cuda, metal, vulkan"), ("metal", "device: metal")] {
+        if cfg!(target_vendor = "apple") && device == "metal" {
+            continue;
+        }
+        let done = bench(&["sine1-near", "--device", device, "--json"]);
+        let text = String::from_utf8_lossy(&done.stderr);
+        assert_eq!(done.status.code(), Some(2), "{text}");
+        assert!(text.contains(expected), "{text}");
+    }
+}
+
 /// 20 episodes of at most 100 steps a thread; on two threads as many on each.
 #[test]
 fn environments_are_timed_by_the_step() {

@@ -57,7 +57,8 @@ impl Data {
 fn program(name: &'static str, kind: Kind) -> Vec<f64> {
     let data = Arrays::read(&path(name)).unwrap();
     let workload = Workload { name, about: "", kind };
-    let tensors = workload.prepare(2, Some(&data), None).unwrap().answer().unwrap();
+    let tensors =
+        workload.prepare((&mamlx::lower::Device::cpu(), 2), Some(&data), None).unwrap().answer().unwrap();
     tensors.iter().flat_map(|tensor| &tensor.values).map(|x| f64::from(*x)).collect()
 }
 

@@ -26,6 +26,7 @@ pub use supervised::learner;
 pub use workload::{WORKLOADS, Workload};
 
 use crate::error::{Error, Result};
+use crate::lower::Device;
 use crate::record::weights::Tensor;
 use crate::spec::Bytes;
 use std::time::Duration;
@@ -49,21 +50,28 @@ pub trait Work {
 impl Workload {
     /// Builds and lowers the programs, and brings the data: the given ones, or synthetic ones where there are none.
     ///
-    /// Errors: [`Error::Input`] when given data lack a tensor or have another shape, and where the budget is too little.
+    /// Errors: [`Error::Input`] when given data lack a tensor or have another shape, where the budget is too little, and for
+    /// what a device does not take.
     pub fn prepare(
         &self,
-        threads: usize,
+        (device, threads): (&Device, usize),
         data: Option<&Arrays>,
         budget: Option<Bytes>,
     ) -> Result<Box<dyn Work>> {
         let (synthetic, given) = (Arrays::default(), data.is_some());
         let data = data.unwrap_or(&synthetic);
+        if budget.is_some() && device.batches() {
+            return Err(Error::Input("--memory-budget is for the processor's programs".into()));
+        }
         match &self.kind {
             workload::Kind::Supervised(sizes) => {
-                Ok(Box::new(supervised::Supervised::new(sizes, threads, data, budget)?))
+                Ok(Box::new(supervised::Supervised::new(sizes, (device, threads), data, budget)?))
             }
             workload::Kind::Environment(_) if given => {
                 Err(Error::Input(format!("--data: {} draws its own", self.name)))
+            }
+            workload::Kind::Environment(_) if device.batches() => {
+                Err(Error::Input(format!("--device: {} is physics, which stays on the processor", self.name)))
             }
             workload::Kind::Environment(sizes) => {
                 Ok(Box::new(environment::EnvironmentWork::new(sizes, threads)?))
@@ -73,7 +81,7 @@ impl Workload {
                 self.name
             ))),
             workload::Kind::Policy { sizes, quantity } => {
-                Ok(Box::new(policy::PolicyWork::new(sizes, *quantity, threads, data)?))
+                Ok(Box::new(policy::PolicyWork::new(sizes, *quantity, (device, threads), data)?))
             }
         }
     }

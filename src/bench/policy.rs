@@ -33,12 +33,18 @@ pub struct PolicyWork {
 }
 
 impl PolicyWork {
-    pub fn new(sizes: &Sizes, quantity: Quantity, threads: usize, data: &Arrays) -> Result<PolicyWork> {
+    pub fn new(
+        sizes: &Sizes,
+        quantity: Quantity,
+        (device, threads): (&Device, usize),
+        data: &Arrays,
+    ) -> Result<PolicyWork> {
         let Sizes { tasks, steps, observation, action, hidden, rate } = *sizes;
         let mlp = Mlp::new(observation, &[hidden, hidden], action, Activation::Tanh);
         let policy = Policy { mlp, context: 0, init_std: 1.0, min_std: 1e-6 };
-        let programs =
-            Programs::new(policy, rows_of(steps), &[], Wanted::default(), (&Device::cpu(), threads))?;
+        // As in training: caches want pieces, a device all rows of a task in one launch.
+        let rows = if device.batches() { steps } else { rows_of(steps) };
+        let programs = Programs::new(policy, rows, &[], Wanted::default(), (device, threads))?;
         let mut batch: Vec<TaskWork> = (0..tasks).map(|_| TaskWork::default()).collect();
         for phase in ["before", "after"] {
             let rows = |what: &str, width: usize| {

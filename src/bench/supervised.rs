@@ -4,29 +4,37 @@ use super::arrays::{Arrays, Like};
 use super::workload::{Model, Supervised as Sizes};
 use super::{Work, named};
 use crate::error::{Error, Result};
+use crate::lower::Device;
 use crate::meta::supervised::Learner;
 use crate::nn::block::Block;
 use crate::nn::conv::{Conv, Padding, Pool};
 use crate::nn::norm::BatchNorm;
 use crate::nn::{Activation, BatchMode, Layout, Network};
 use crate::record::weights::Tensor;
+use crate::run::batched::Gradients;
 use crate::run::composed::Of;
 use crate::run::meta_gradient::MetaGradient;
 use crate::run::optimizer::GradientOptimizer;
+use crate::run::programs::{Points, TaskWork};
 use crate::run::reduce::sum_rows;
 use crate::run::workers::Workers;
 use crate::spec::{Bytes, Loss, Optimizer, Order, Reduction};
 use std::time::Duration;
 
 pub struct Supervised {
-    workers: Workers<()>,
-    program: MetaGradient,
+    how: How,
     layout: Layout,
     optimizer: GradientOptimizer,
     theta: Vec<f32>,
     rate: f32,
-    batch: Vec<Task>,
     gradient: Vec<f32>,
+}
+
+enum How {
+    /// Threads of the processor take a task each.
+    Alone { workers: Workers<()>, program: Box<MetaGradient>, batch: Vec<Task> },
+    /// A device takes all tasks at once.
+    Together { gradients: Gradients, batch: Vec<TaskWork> },
 }
 
 struct Task {
@@ -43,7 +51,12 @@ impl AsRef<[f32]> for Task {
 }
 
 impl Supervised {
-    pub fn new(sizes: &Sizes, threads: usize, data: &Arrays, budget: Option<Bytes>) -> Result<Supervised> {
+    pub fn new(
+        sizes: &Sizes,
+        (device, threads): (&Device, usize),
+        data: &Arrays,
+        budget: Option<Bytes>,
+    ) -> Result<Supervised> {
         let learner = learner(sizes);
         let model = &learner.model;
         let like = match sizes.model {
@@ -60,39 +73,54 @@ impl Supervised {
         let mut query_x = rows("query_x", sizes.query, input, like[0])?;
         let mut query_y = rows("query_y", sizes.query, outputs, like[1])?;
         let next = |rows: &mut std::vec::IntoIter<Vec<f32>>| rows.next().unwrap_or_default();
-        let batch = (0..sizes.tasks).map(|_| Task {
-            points: [next(&mut support_x), next(&mut support_y), next(&mut query_x), next(&mut query_y)],
-            gradient: vec![0.0; layout.size()],
-            loss: 0.0,
-        });
+        let points = (0..sizes.tasks)
+            .map(|_| [next(&mut support_x), next(&mut support_y), next(&mut query_x), next(&mut query_y)]);
+        let how = if device.batches() {
+            let plan = |tasks: usize| learner.batch_gradient(tasks, sizes.support, sizes.query, sizes.steps);
+            let task = |[x, y, query_x, query_y]: [Vec<f32>; 4]| {
+                TaskWork::new(Points { x, y }, Points { x: query_x, y: query_y })
+            };
+            let gradients = Gradients::new(device, sizes.tasks, true, plan)?;
+            How::Together { gradients, batch: points.map(task).collect() }
+        } else {
+            let mut program = MetaGradient::new(&learner, sizes.support, sizes.query, sizes.steps, threads);
+            if let Some(budget) = budget {
+                let points = (sizes.support + sizes.query) * (input + outputs);
+                let held = 4 * (sizes.tasks * (points + layout.size()) + 4 * layout.size()) as u64;
+                program.keep_within(budget.0, held, threads).map_err(Error::Input)?;
+            }
+            let task = |points| Task { points, gradient: vec![0.0; layout.size()], loss: 0.0 };
+            let workers = Workers::new(vec![(); threads])?;
+            How::Alone { workers, program: Box::new(program), batch: points.map(task).collect() }
+        };
         let adam = Optimizer::Adam { rate: 0.001, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, clip: None };
-        let mut program = MetaGradient::new(&learner, sizes.support, sizes.query, sizes.steps, threads);
-        if let Some(budget) = budget {
-            let points = (sizes.support + sizes.query) * (input + outputs);
-            let held = 4 * (sizes.tasks * (points + layout.size()) + 4 * layout.size()) as u64;
-            program.keep_within(budget.0, held, threads).map_err(Error::Input)?;
-        }
         Ok(Supervised {
-            workers: Workers::new(vec![(); threads])?,
-            program,
+            how,
             optimizer: GradientOptimizer::new(&adam, layout.size()).expect("Adam has a state"),
             theta: data.parameters(&layout)?,
             rate: sizes.rate,
-            batch: batch.collect(),
             gradient: vec![0.0; layout.size()],
             layout,
         })
     }
 
     fn gradient(&mut self) -> Result<()> {
-        let (program, theta, rate) = (&self.program, &self.theta, self.rate);
-        self.workers.each(&mut self.batch, |thread, _, _, task| {
-            let points = task.points.each_ref().map(|values| &values[..]);
-            program.run(thread, &Of { theta, rate, points }, &mut task.gradient, &mut task.loss)
-        })?;
-        sum_rows(&self.batch, &mut self.gradient);
-        let tasks = self.batch.len() as f32;
-        self.gradient.iter_mut().for_each(|g| *g /= tasks);
+        let (theta, rate) = (&self.theta, self.rate);
+        let tasks = match &mut self.how {
+            How::Alone { workers, program, batch } => {
+                workers.each(batch, |thread, _, _, task| {
+                    let points = task.points.each_ref().map(|values| &values[..]);
+                    program.run(thread, &Of { theta, rate, points }, &mut task.gradient, &mut task.loss)
+                })?;
+                sum_rows(&batch[..], &mut self.gradient);
+                batch.len()
+            }
+            How::Together { gradients, batch } => {
+                self.gradient = gradients.run(theta, rate, batch)?;
+                batch.len()
+            }
+        };
+        self.gradient.iter_mut().for_each(|g| *g /= tasks as f32);
         Ok(())
     }
 }
@@ -109,14 +137,18 @@ impl Work for Supervised {
     }
 
     fn profile(&mut self) -> Vec<(String, Duration)> {
-        let task = &mut self.batch[0];
+        let How::Alone { program, batch, .. } = &mut self.how else { return vec![] };
+        let task = &mut batch[0];
         let points = task.points.each_ref().map(|values| &values[..]);
         let of = Of { theta: &self.theta, rate: self.rate, points };
-        self.program.profile(&of, &mut task.gradient)
+        program.profile(&of, &mut task.gradient)
     }
 
     fn bytes_per_task(&self) -> usize {
-        self.program.bytes() as usize
+        match &self.how {
+            How::Alone { program, .. } => program.bytes() as usize,
+            How::Together { gradients, .. } => gradients.bytes_per_task(),
+        }
     }
 }
 

@@ -4,6 +4,8 @@ use super::{Threads, out};
 use crate::bench::stopwatch::{peak_memory, time};
 use crate::bench::{Arrays, WORKLOADS, Workload, peak};
 use crate::error::{Error, Result};
+use crate::lower::Device;
+use crate::lower::device::Kind;
 use crate::record::Table;
 use crate::record::weights::Weights;
 use crate::spec::{Bytes, nearest};
@@ -28,6 +30,10 @@ pub struct Bench {
     /// The most memory that the programs may take, such as "4 MiB"; inner steps are repeated to stay within it.
     #[arg(long, value_name = "SIZE")]
     memory_budget: Option<Bytes>,
+    /// What to run on: cpu, cuda, metal or vulkan. A GPU takes all tasks of a meta-step at once; physics stays on the
+    /// processor.
+    #[arg(long, value_name = "DEVICE", default_value = "cpu", value_parser = kind)]
+    device: Kind,
     /// Timed repetitions of each workload; medians are over them.
     #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u16).range(1..=1000))]
     repetitions: u16,
@@ -76,8 +82,8 @@ pub(super) struct Line {
     tasks_per_s: Option<f64>,
     env_steps_per_s: Option<f64>,
     gflops: Option<f64>,
-    /// GFLOP/s of a 1024³ product on every thread at once, in the same process.
-    sgemm_gflops: f64,
+    /// GFLOP/s of a 1024³ product on every thread at once, in the same process; none on another device.
+    sgemm_gflops: Option<f64>,
     share_of_sgemm: Option<f64>,
     bytes_per_task: usize,
 }
@@ -87,6 +93,14 @@ const PEAK_TRIES: usize = 4;
 
 /// A task is profiled again and again for so long, and the mean is shown.
 const PROFILE: Duration = Duration::from_millis(500);
+
+fn kind(word: &str) -> std::result::Result<Kind, String> {
+    let words = || Kind::ALL.map(Kind::word).join(", ");
+    Kind::ALL
+        .into_iter()
+        .find(|kind| kind.word() == word)
+        .ok_or_else(|| format!("expected one of {}", words()))
+}
 
 impl Bench {
     pub fn call(&self) -> Result<()> {
@@ -107,7 +121,8 @@ impl Bench {
         match (&chosen[..], &self.save) {
             ([one], Some(path)) => {
                 let data = self.data.as_deref().map(Arrays::read).transpose()?;
-                let mut work = one.prepare(self.threads.count(), data.as_ref(), self.memory_budget)?;
+                let on = (&Device::open(self.device)?, self.threads.count());
+                let mut work = one.prepare(on, data.as_ref(), self.memory_budget)?;
                 let tensors = work.answer()?;
                 let bytes = Weights { spec_hash: None, tensors }.to_bytes()?;
                 std::fs::write(path, bytes).map_err(Error::io("write", path))
@@ -140,7 +155,7 @@ impl Bench {
             })
         };
         let chosen: Vec<&Workload> = match &self.workload[..] {
-            [] => WORKLOADS.iter().collect(),
+            [] => WORKLOADS.iter().filter(|w| self.device == Kind::Cpu || w.size().is_some()).collect(),
             names => names.iter().map(named).collect::<Result<_>>()?,
         };
         let given = |size: Option<u32>, default: usize| size.map_or(default, |size| size as usize);
@@ -156,7 +171,8 @@ impl Bench {
 
     fn slowest(&self, workload: &Workload, count: usize) -> Result<()> {
         let data = self.data.as_deref().map(Arrays::read).transpose()?;
-        let mut work = workload.prepare(1, data.as_ref(), self.memory_budget)?;
+        let mut work =
+            workload.prepare((&Device::open(self.device)?, 1), data.as_ref(), self.memory_budget)?;
         if work.profile().is_empty() {
             return Err(Error::Input(format!("--kernels: {} runs no kernels", workload.name)));
         }
@@ -179,11 +195,11 @@ impl Bench {
 
     fn measure(&self, workload: &Workload) -> Result<Line> {
         let megabytes = |bytes: u64| bytes as f64 / 1e6;
-        let threads = self.threads.count();
+        let (device, threads) = (Device::open(self.device)?, self.threads.count());
         let idle = peak_memory();
         let data = self.data.as_deref().map(Arrays::read).transpose()?;
         let began = Instant::now();
-        let mut work = workload.prepare(threads, data.as_ref(), self.memory_budget)?;
+        let mut work = workload.prepare((&device, threads), data.as_ref(), self.memory_budget)?;
         let compile_s = began.elapsed().as_secs_f64();
         let timing = time(&mut *work, usize::from(self.repetitions))?;
         let peak_rss = peak_memory();
@@ -191,12 +207,16 @@ impl Bench {
         let per_second = |count: Option<u64>| count.map(|n| n as f64 / timing.median * 1e3);
         drop(work);
         let size = workload.size();
-        let sgemm_gflops = peak::sgemm(threads, PEAK_TRIES)?;
+        let on_processor = !device.batches();
+        let sgemm_gflops = on_processor.then(|| peak::sgemm(threads, PEAK_TRIES)).transpose()?;
         let gflops = workload.flops().map(|flops| flops / timing.median / 1e6);
         Ok(Line {
             framework: format!("mamlx-{}", env!("CARGO_PKG_VERSION")),
             workload: workload.name.into(),
-            variant: format!("cpu {}", crate::lower::cpu::Isa::detect()),
+            variant: match self.device {
+                Kind::Cpu => format!("cpu {}", crate::lower::cpu::Isa::detect()),
+                kind => format!("{} {}", kind.word(), device.name()),
+            },
             threads,
             tasks: size.map(|[tasks, _]| tasks),
             steps: size.map(|[_, steps]| steps),
@@ -212,7 +232,7 @@ impl Bench {
             env_steps_per_s: per_second(env_steps),
             gflops,
             sgemm_gflops,
-            share_of_sgemm: gflops.map(|rate| rate / sgemm_gflops),
+            share_of_sgemm: gflops.zip(sgemm_gflops).map(|(rate, sgemm)| rate / sgemm),
             bytes_per_task,
         })
     }
@@ -223,6 +243,7 @@ impl Bench {
         let mut command = Command::new(&program);
         command.args(["bench", workload.name, "--json"]).stderr(Stdio::inherit());
         command.args(["--threads", &threads.to_string(), "--repetitions", &self.repetitions.to_string()]);
+        command.args(["--device", self.device.word()]);
         if let Some([tasks, steps]) = workload.size() {
             command.args(["--tasks", &tasks.to_string(), "--steps", &steps.to_string()]);
         }

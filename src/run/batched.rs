@@ -15,8 +15,7 @@ use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
 pub struct Batched {
-    /// Training launches by their number of tasks: at most two sizes.
-    train: Option<Vec<Launch>>,
+    train: Option<Gradients>,
     pub adapts: bool,
     adapt: Option<Stages<Launch>>,
     evaluate: Stages<Launch>,
@@ -25,6 +24,14 @@ pub struct Batched {
     pub test_tasks: usize,
     /// Where each parameter tensor lies in θ.
     parts: Vec<Range<usize>>,
+}
+
+/// The gradients of a meta-batch in as few launches as the device has memory for.
+pub struct Gradients {
+    /// By their number of tasks: at most two sizes.
+    launches: Vec<Launch>,
+    /// Whether a task has query points.
+    adapts: bool,
 }
 
 /// A program with its memory.
@@ -56,6 +63,52 @@ impl Launch {
     }
 }
 
+impl Gradients {
+    /// For a meta-batch of `all` tasks; `plan` is that of a launch of so many. Without `adapts`, a task has support points
+    /// alone and there is no inner rate.
+    ///
+    /// Errors: [`Error::Run`](crate::error::Error::Run) where the device has not the memory for a task.
+    pub fn new(device: &Device, all: usize, adapts: bool, plan: impl Fn(usize) -> Plan) -> Result<Gradients> {
+        let most = device.tasks_at_once(all, &plan);
+        let mut sizes = vec![most, all % most];
+        sizes.retain(|tasks| *tasks > 0);
+        let launches = sizes.into_iter().map(|tasks| Launch::new(device, tasks, plan(tasks)));
+        Ok(Gradients { launches: launches.collect::<Result<_>>()?, adapts })
+    }
+
+    /// Bytes of the device's memory that a task takes.
+    pub fn bytes_per_task(&self) -> usize {
+        self.launches.first().map_or(0, |launch| launch.program.scratch_bytes() / launch.tasks)
+    }
+
+    /// The sum of all tasks' gradients `[parameters]`, and each task's outer loss in its place.
+    pub fn run(&self, theta: &[f32], rate: f32, batch: &mut [TaskWork]) -> Result<Vec<f32>> {
+        let mut sum = vec![0.0; theta.len()];
+        let mut rest = batch;
+        while let Some(launch) = self.launches.iter().find(|launch| launch.tasks <= rest.len()) {
+            let (tasks, others) = rest.split_at_mut(launch.tasks);
+            let all = |of: fn(&TaskWork) -> &Vec<f32>| -> Vec<f32> {
+                tasks.iter().flat_map(|task| of(task).iter().copied()).collect()
+            };
+            let (support_x, support_y) = (all(|task| &task.support.x), all(|task| &task.support.y));
+            let mut gradient = vec![0.0; theta.len()];
+            let mut losses = vec![0.0; launch.tasks];
+            let outputs: &mut [&mut [f32]] = &mut [&mut gradient, &mut losses];
+            if self.adapts {
+                let (query_x, query_y) = (all(|task| &task.query.x), all(|task| &task.query.y));
+                let rate = [rate];
+                launch.run(&[theta, &rate, &support_x, &support_y, &query_x, &query_y], outputs)?;
+            } else {
+                launch.run(&[theta, &support_x, &support_y], outputs)?;
+            }
+            sum.iter_mut().zip(&gradient).for_each(|(sum, g)| *sum += g);
+            tasks.iter_mut().zip(losses).for_each(|(task, loss)| task.loss = loss);
+            rest = others;
+        }
+        Ok(sum)
+    }
+}
+
 impl Batched {
     /// Builds every program of a method, for as many tasks a launch as the device has memory for.
     pub fn new(
@@ -72,16 +125,8 @@ impl Batched {
             // The released baselines train on the support points alone (protocol A.1).
             false => plans.batch_gradient(tasks, 0, *support, 0),
         };
-        let mut train = None;
-        if method != Method::Random {
-            let all = spec.outer.tasks;
-            let most = device.tasks_at_once(all, gradient);
-            let mut sizes = vec![most, all % most];
-            sizes.retain(|tasks| *tasks > 0);
-            let launches: Result<Vec<Launch>> =
-                sizes.into_iter().map(|tasks| Launch::new(device, tasks, gradient(tasks))).collect();
-            train = Some(launches?);
-        }
+        let trains = method != Method::Random;
+        let train = trains.then(|| Gradients::new(device, spec.outer.tasks, adapts, gradient)).transpose()?;
         let last = if plans.model.counts_steps() { spec.inner.steps } else { 0 };
         let beside = plans.model.needs_support();
         let most = eval.iter().copied().max().unwrap_or(0);
@@ -108,32 +153,10 @@ impl Batched {
         Ok(Batched { train, adapts, adapt, evaluate: Stages(evaluate?), beside, test_tasks, parts })
     }
 
-    /// The sum of all tasks' gradients `[parameters]`, and each task's outer loss in its place.
+    /// As [`Gradients::run`]; zeros of a method that is not trained.
     pub fn gradient(&self, state: &State, rate: f32, batch: &mut [TaskWork]) -> Result<Vec<f32>> {
-        let theta = &state.theta[..];
-        let mut sum = vec![0.0; theta.len()];
-        let (launches, mut rest) = (self.train.as_deref().unwrap_or_default(), batch);
-        while let Some(launch) = launches.iter().find(|launch| launch.tasks <= rest.len()) {
-            let (tasks, others) = rest.split_at_mut(launch.tasks);
-            let all = |of: fn(&TaskWork) -> &Vec<f32>| -> Vec<f32> {
-                tasks.iter().flat_map(|task| of(task).iter().copied()).collect()
-            };
-            let (support_x, support_y) = (all(|task| &task.support.x), all(|task| &task.support.y));
-            let mut gradient = vec![0.0; theta.len()];
-            let mut losses = vec![0.0; launch.tasks];
-            let outputs: &mut [&mut [f32]] = &mut [&mut gradient, &mut losses];
-            if self.adapts {
-                let (query_x, query_y) = (all(|task| &task.query.x), all(|task| &task.query.y));
-                let rate = [rate];
-                launch.run(&[theta, &rate, &support_x, &support_y, &query_x, &query_y], outputs)?;
-            } else {
-                launch.run(&[theta, &support_x, &support_y], outputs)?;
-            }
-            sum.iter_mut().zip(&gradient).for_each(|(sum, g)| *sum += g);
-            tasks.iter_mut().zip(losses).for_each(|(task, loss)| task.loss = loss);
-            rest = others;
-        }
-        Ok(sum)
+        let nothing = || Ok(vec![0.0; state.theta.len()]);
+        self.train.as_ref().map_or_else(nothing, |train| train.run(&state.theta, rate, batch))
     }
 
     /// Adapts to a group of tasks step by step; `each` gets the number of the task in the group, the number of steps,

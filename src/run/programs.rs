@@ -76,6 +76,12 @@ pub struct TaskWork {
     pub(super) loss: f32,
 }
 
+impl TaskWork {
+    pub fn new(support: Points, query: Points) -> TaskWork {
+        TaskWork { support, query, ..TaskWork::default() }
+    }
+}
+
 /// Points of a task: `x [n, inputs]`, `y [n, outputs]`.
 #[derive(Clone, Default)]
 pub struct Points {
