@@ -122,7 +122,7 @@ impl<'a> Disk<'a> {
         };
         let mut tree = Tree::new();
         for (name, (settled, since)) in &self.names {
-            let entry = since.iter().filter(|_| stays(random)).next_back().unwrap_or(settled);
+            let entry = since.iter().rfind(|_| stays(random)).unwrap_or(settled);
             let folder = parent(name);
             let reachable = folder.is_empty() || tree.contains_key(folder);
             match entry {
