@@ -1,4 +1,7 @@
-//! Locks, kills, edits and damage: what is saved stays saved, and going on gives the bytes of an unbroken run.
+//! Locks, kills, edits, damage and power cuts: what is saved stays saved, and going on gives the bytes of an unbroken run.
+
+mod journal;
+mod power_loss;
 
 use super::record::{eval_row, goal_names, identity, refusal, started, train_row};
 use mamlx::random::{Purpose, stream};

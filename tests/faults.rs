@@ -13,7 +13,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 /// A run of a few milliseconds that writes every kind of file several times.
-const TINY: [&str; 20] = [
+pub const TINY: [&str; 20] = [
     "--set",
     "outer.iterations=3",
     "--set",
@@ -35,7 +35,7 @@ const TINY: [&str; 20] = [
     "--set",
     "published=[]",
 ];
-const SPEC: &str = "experiments/sinusoid.yaml";
+pub const SPEC: &str = "experiments/sinusoid.yaml";
 /// Everything that a run writes in its folder, finished or not.
 const FILES: [&str; 7] =
     ["train.csv", "eval.csv", "timing.csv", "spec.yaml", "summary.csv", "run.json", "weights.safetensors"];
@@ -44,7 +44,7 @@ const FILES: [&str; 7] =
 const KINDS: [(&str, usize); 5] =
     [("write", 7), ("fsync,fdatasync", 11), ("rename", 5), ("ftruncate", 2), ("openat", 13)];
 
-fn strace_is_here() -> bool {
+pub fn strace_is_here() -> bool {
     static HERE: OnceLock<bool> = OnceLock::new();
     *HERE.get_or_init(|| {
         let works = Command::new("strace")
@@ -94,7 +94,7 @@ fn traced(out: &Path, kind: &str, inject: &str) -> Command {
     command
 }
 
-fn undisturbed() -> &'static Path {
+pub fn undisturbed() -> &'static Path {
     static FOLDER: OnceLock<tempfile::TempDir> = OnceLock::new();
     FOLDER
         .get_or_init(|| {

@@ -6,6 +6,7 @@ mod device;
 mod durability;
 mod explain;
 mod faults;
+mod fuzz;
 mod golden;
 mod graph;
 mod guide;

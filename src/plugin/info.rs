@@ -131,9 +131,10 @@ fn parameter(value: &Value) -> Result<Param, String> {
     let choices = match value.get("choices") {
         None | Some(Value::Null) => vec![],
         Some(list) => {
-            let texts =
-                list.as_array().and_then(|l| l.iter().map(|c| c.as_str().map(str::to_owned)).collect());
-            texts.ok_or_else(|| why("has `choices` that are not a list of texts"))?
+            let texts: Option<Vec<&str>> =
+                list.as_array().and_then(|list| list.iter().map(Value::as_str).collect());
+            let texts = texts.ok_or_else(|| why("has `choices` that are not a list of texts"))?;
+            texts.into_iter().map(|text| printable(text, "choices")).collect::<Result<_, _>>()?
         }
     };
     let default = match value.get("default") {
@@ -145,6 +146,9 @@ fn parameter(value: &Value) -> Result<Param, String> {
                 ParamKind::Float => default.as_f64().map(ParamValue::Float),
                 ParamKind::Text => default.as_str().map(|text| ParamValue::Text(text.to_owned())),
             };
+            if let Some(ParamValue::Text(text)) = &read {
+                printable(text, "default")?;
+            }
             Some(read.ok_or_else(|| why(&format!("has a default that is not of type {word}")))?)
         }
     };
@@ -161,14 +165,19 @@ fn parameter(value: &Value) -> Result<Param, String> {
     })
 }
 
-/// A text that is safe to print.
+/// The text of a key, safe to print.
 fn text_of(value: &Value, key: &str) -> Result<String, String> {
-    match value.get(key).and_then(Value::as_str) {
-        Some(text) if text.len() > MAX_TEXT => Err(format!("its `{key}` is longer than {MAX_TEXT} bytes")),
-        Some(text) if text.chars().any(char::is_control) => {
-            Err(format!("its `{key}` contains control characters"))
-        }
-        Some(text) => Ok(text.to_owned()),
-        None => Err(format!("it has no text `{key}`")),
+    let text = value.get(key).and_then(Value::as_str).ok_or_else(|| format!("it has no text `{key}`"))?;
+    printable(text, key)
+}
+
+/// Refuses a text that would flood or steer a terminal.
+fn printable(text: &str, key: &str) -> Result<String, String> {
+    if text.len() > MAX_TEXT {
+        return Err(format!("its `{key}` is longer than {MAX_TEXT} bytes"));
     }
+    if text.chars().any(char::is_control) {
+        return Err(format!("its `{key}` contains control characters"));
+    }
+    Ok(text.to_owned())
 }

@@ -38,27 +38,31 @@ pub(super) fn inspect_any(path: &Path) -> Result<Option<PluginInfo>> {
         return refuse(format!("has {size} bytes, which no plugin has"));
     }
     let bytes = std::fs::read(path).map_err(Error::io("read plugin", path))?;
-    let text = match descriptor(&bytes) {
-        Ok(Some(text)) => text,
-        Ok(None) => return Ok(None),
-        Err(why) => return refuse(why),
-    };
-    if let Some(why) = info::abi_of(&text).and_then(|(major, minor)| wrong_version(major, minor)) {
-        return refuse(why);
-    }
-    match info::parse(&text) {
-        Err(why) => {
-            refuse(format!("has a broken descriptor: {why}. Build the plugin again, or tell its author"))
-        }
-        Ok(info) if library_name(path).is_some_and(|name| name != info.id) => refuse(format!(
+    match described(&bytes) {
+        Err(why) => refuse(why),
+        Ok(None) => Ok(None),
+        Ok(Some(info)) if library_name(path).is_some_and(|name| name != info.id) => refuse(format!(
             "contains the plugin `{0}`: give the file the name {1}",
             info.id,
             libloading::library_filename(&info.id).display()
         )),
-        Ok(info) => {
+        Ok(Some(info)) => {
             Ok(Some(PluginInfo { path: path.to_owned(), sha256: hex(&Sha256::digest(&bytes)), ..info }))
         }
     }
+}
+
+/// What a library's bytes say about it, without path and hash; `None` where it has nothing to do with mamlx.
+///
+/// # Errors
+/// As for [`inspect`], each the rest of a sentence that begins with the path.
+pub fn described(bytes: &[u8]) -> std::result::Result<Option<PluginInfo>, String> {
+    let Some(text) = descriptor(bytes)? else { return Ok(None) };
+    if let Some(why) = info::abi_of(&text).and_then(|(major, minor)| wrong_version(major, minor)) {
+        return Err(why);
+    }
+    let broken = |why| format!("has a broken descriptor: {why}. Build the plugin again, or tell its author");
+    info::parse(&text).map(Some).map_err(broken)
 }
 
 /// The descriptor's text, if there is one; the error continues a sentence that begins with the path.

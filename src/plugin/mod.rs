@@ -28,7 +28,7 @@ pub use data::DataInstance;
 pub use env::EnvInstance;
 pub use find::SearchPath;
 pub use info::PluginInfo;
-pub use inspect::inspect;
+pub use inspect::{described, inspect};
 pub use isolated::{ended, worker};
 pub use load::{Plugin, load};
 pub use mamlx_plugin::checks::{Finding, Outcome};

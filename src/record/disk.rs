@@ -28,13 +28,15 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     sync_folder(parent_of(path))
 }
 
-/// Makes the folder and all above it, and makes its own name durable.
+/// Makes the folder and all above it, and makes the name of each that is new durable.
 pub fn make_folder(path: &Path) -> Result<()> {
-    if path.is_dir() {
+    let is_new = |folder: &&Path| !folder.as_os_str().is_empty() && !folder.is_dir();
+    let new: Vec<&Path> = path.ancestors().take_while(is_new).collect();
+    if new.is_empty() {
         return Ok(());
     }
     fs::create_dir_all(path).map_err(Error::io("create the folder", path))?;
-    sync_folder(parent_of(path))
+    new.iter().rev().try_for_each(|folder| sync_folder(parent_of(folder)))
 }
 
 /// Makes the names in a folder durable: a rename survives a power cut only after this.

@@ -82,6 +82,7 @@ impl RunFolder {
     /// Opens the CSVs: cut back to a checkpoint, or new and empty under their headers.
     ///
     /// `task_names` are the task's parameters; they fix the columns of `eval.csv` for the whole run.
+    /// To start over, clear the checkpoints first: they would outlive the rows that they count.
     /// Errors: [`Error::Io`] when a CSV is shorter than the checkpoint says or was edited.
     pub fn begin(
         &mut self,
@@ -154,7 +155,7 @@ impl RunFolder {
         Ok(checkpoint)
     }
 
-    /// Deletes the checkpoints of a finished run.
+    /// Deletes the checkpoints, durably.
     pub fn clear_checkpoints(&mut self) -> Result<()> {
         generations::clear(&self.path)
     }

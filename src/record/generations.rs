@@ -72,7 +72,7 @@ pub fn newest(folder: &Path) -> Result<Found> {
     )))
 }
 
-/// Deletes every checkpoint: a finished run needs none.
+/// Deletes every checkpoint, durably: a run that starts over has none.
 pub fn clear(folder: &Path) -> Result<()> {
     for number in numbers(folder)? {
         let path = file_of(folder, number);

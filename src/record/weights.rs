@@ -1,7 +1,7 @@
 //! `weights.safetensors`: the learnt parameters in the format that every framework reads.
 
 use crate::error::{Error, Result};
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorView};
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
@@ -50,23 +50,30 @@ impl Weights {
             let view = TensorView::new(Dtype::F32, tensor.shape.clone(), bytes);
             views.push((&tensor.name, view.map_err(|error| refuse(format!("{}: {error}", tensor.name)))?));
         }
-        let metadata = self.spec_hash.iter().map(|hash| (SPEC_HASH.to_string(), hash.clone())).collect();
-        safetensors::serialize(views, Some(metadata)).map_err(|error| refuse(error.to_string()))
+        // Not an empty map: with no tensors either, the writer's header would not be JSON.
+        let metadata =
+            self.spec_hash.as_ref().map(|hash| HashMap::from([(SPEC_HASH.to_string(), hash.clone())]));
+        safetensors::serialize(views, metadata).map_err(|error| refuse(error.to_string()))
     }
 
     /// Errors: [`Error::Io`] when the file cannot be read; [`Error::Input`] when it is damaged, is not of this
     /// format, or holds numbers other than f32.
     pub fn read(path: &Path) -> Result<Weights> {
         let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
-        let refuse = |text: String| Error::Input(format!("{}: {text}", path.display()));
-        let unreadable = |error| refuse(format!("not a whole safetensors file: {error}"));
-        let file = SafeTensors::deserialize(&bytes).map_err(unreadable)?;
-        let (_, header) = SafeTensors::read_metadata(&bytes).map_err(unreadable)?;
+        Weights::from_bytes(&bytes).map_err(|why| Error::Input(format!("{}: {why}", path.display())))
+    }
+
+    /// The same from the file's bytes; the error continues a sentence that begins with the path.
+    pub fn from_bytes(bytes: &[u8]) -> std::result::Result<Weights, String> {
+        let unreadable =
+            |error: SafeTensorError| format!("not a whole safetensors file: {}", shown(&error.to_string()));
+        let file = SafeTensors::deserialize(bytes).map_err(unreadable)?;
+        let (_, header) = SafeTensors::read_metadata(bytes).map_err(unreadable)?;
         let metadata: Option<&HashMap<String, String>> = header.metadata().as_ref();
         let mut tensors = Vec::new();
         for (name, view) in file.iter() {
             if view.dtype() != Dtype::F32 {
-                return Err(refuse(format!("tensor {name} holds {:?}; expected F32", view.dtype())));
+                return Err(format!("tensor {} holds {:?}; expected F32", shown(name), view.dtype()));
             }
             let (values, _) = view.data().as_chunks::<4>();
             let values = values.iter().map(|&value| f32::from_le_bytes(value)).collect();
@@ -75,4 +82,9 @@ impl Weights {
         tensors.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(Weights { spec_hash: metadata.and_then(|map| map.get(SPEC_HASH)).cloned(), tensors })
     }
+}
+
+/// A text of the file for a message, without characters that would move a terminal's cursor.
+fn shown(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '?' } else { c }).take(200).collect()
 }

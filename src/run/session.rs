@@ -78,10 +78,11 @@ pub fn run(experiment: &Experiment, folder: &Path, options: &Options) -> Result<
     };
     folder.write_manifest(&manifest(Status::Running, None))?;
     let mut learner = experiment.learner(threads)?;
-    folder.begin(experiment.identity(), &learner.task_names(), checkpoint.as_ref())?;
+    // Before the tables are emptied: a checkpoint of rows that are gone would be taken for an edited table.
     if checkpoint.is_none() {
         folder.clear_checkpoints()?;
     }
+    folder.begin(experiment.identity(), &learner.task_names(), checkpoint.as_ref())?;
     let mut session = Session {
         spec: &experiment.spec,
         rows: if checkpoint.is_some() { read::read_eval(&folder.file("eval.csv"))?.rows } else { vec![] },

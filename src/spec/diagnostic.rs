@@ -30,6 +30,14 @@ pub struct Diagnostics {
 
 impl Diagnostics {
     pub(super) fn new(mut items: Vec<Diagnostic>, sources: Arc<Sources>) -> Diagnostics {
+        // The scanner puts what is missing behind the last line break, where there may be no line.
+        for Diagnostic { place, .. } in &mut items {
+            let source = sources.get(place.source);
+            if place.line > source.lines() {
+                let end = source.line(source.lines()).chars().count() as u32 + 1;
+                *place = Place { line: source.lines(), column: end, width: 1, ..*place };
+            }
+        }
         items.sort_by(|a, b| (a.place, &a.path, &a.message).cmp(&(b.place, &b.path, &b.message)));
         items.dedup();
         Diagnostics { items, sources }

@@ -233,6 +233,34 @@ fn broken_pickles_are_refused() {
     assert_eq!(why, Ok(2));
 }
 
+/// Small files that would take much: rows that many classes share, a text that claims to be gigabytes of pixels, a name
+/// without end.
+#[test]
+fn a_pickle_takes_no_more_memory_than_it_has_bytes_for() {
+    let classes = |w: &mut Writer| {
+        w.op(b"}(").text("image_data").array(&SHAPE, &pixels()).text("class_dict").op(b"}(");
+    };
+    let mut shared = Writer::new(3);
+    classes(&mut shared);
+    shared.text("c0").array(&[1 << 20], &[0; 1 << 20]).op(b"q\x01");
+    for class in 1..200 {
+        shared.text(&format!("c{class}")).op(b"h\x01");
+    }
+    let why = opened(&shared.op(b"uu").end()).err().unwrap();
+    assert!(why.contains("more than 4194304 rows together"), "{why}");
+
+    let mut claimed = Writer::new(2);
+    claimed.op(b"}(").text("image_data").array(&[21, 32_000, 32_000, 3], &[b'a'; 2 << 20]);
+    claimed.text("class_dict").op(b"}(").text("x").list(&[0]);
+    let why = opened(&claimed.op(b"uu").end()).err().unwrap();
+    assert!(why.contains("2097152 bytes where their shape needs 64512000000"), "{why}");
+
+    let mut endless = Writer::new(3);
+    classes(&mut endless);
+    let why = opened(&endless.text(&"x".repeat(2000)).list(&[0]).op(b"uu").end()).err().unwrap();
+    assert!(why.contains("a name longer than 1024 bytes"), "{why}");
+}
+
 fn write_caches(folder: &Path) {
     let root = folder.join("miniimagenet");
     std::fs::create_dir_all(&root).unwrap();

@@ -200,7 +200,8 @@ fn load(path: &Path) -> Option<Set> {
     }
     let (shape, groups) = parsed(&take(&mut reader, header_length)?)?;
     let items: u64 = groups.iter().map(|group| u64::from(group.1)).sum();
-    let bytes = items.checked_mul(shape.iter().product::<usize>() as u64)?;
+    let item = shape.iter().try_fold(1u64, |item, side| item.checked_mul(*side as u64))?;
+    let bytes = items.checked_mul(item)?;
     let start = 24 + header_length;
     if length != start.checked_add(bytes)?.checked_add(32)? {
         return None;

@@ -4,10 +4,11 @@
 //! * `miniImageNet_category_split_*.pickle`: `{"data": uint8 [n, h, w, 3], "labels": [n], "catname2label": {name: label}}`
 
 use super::input::Input;
-use super::machine::{self, Loaded};
+use super::machine::{self, Loaded, MOST};
 use super::object::{Array, Bytes, Object, Span, Value};
 use crate::Result;
-use crate::limits::SET_BYTES;
+use crate::limits::{NAME_BYTES, SET_BYTES};
+use crate::names::shown;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -53,7 +54,7 @@ impl ImageRows {
             ));
         };
         if array.dtype.code != "u1" {
-            return Err(format!("its images have the type {} instead of uint8", array.dtype.code));
+            return Err(format!("its images have the type {} instead of uint8", shown(&array.dtype.code)));
         }
         let bytes = array.shape.iter().try_fold(1u64, |product, n| product.checked_mul(*n));
         let bytes = bytes.filter(|bytes| (1..=SET_BYTES).contains(bytes) && channels == 3);
@@ -102,8 +103,8 @@ fn pixels(data: &Bytes, length: u64, file: &mut File) -> Result<Pixels> {
 
 /// UTF-8 of the characters 0 to 255 → bytes. A character has one byte below 128 and two from there on.
 fn latin(span: Span, length: u64, file: &mut File) -> Result<Vec<u8>> {
-    if span.length > 2 * length {
-        return Err("its images have more bytes than their shape needs".into());
+    if !(length..=2 * length).contains(&span.length) {
+        return Err(format!("its images have {} bytes where their shape needs {length}", span.length));
     }
     file.seek(SeekFrom::Start(span.offset)).map_err(|e| e.to_string())?;
     let mut reader = std::io::BufReader::with_capacity(1 << 20, file).take(span.length);
@@ -123,6 +124,14 @@ fn latin(span: Span, length: u64, file: &mut File) -> Result<Vec<u8>> {
             return Ok(bytes);
         }
     }
+}
+
+/// The name of a class, which is no longer than that of a file may be.
+fn named_shortly(name: &str) -> Result<String> {
+    if name.len() > NAME_BYTES {
+        return Err(format!("class `{}` has a name longer than {NAME_BYTES} bytes", shown(name)));
+    }
+    Ok(name.to_owned())
 }
 
 impl Loaded {
@@ -169,13 +178,20 @@ impl Loaded {
 
     /// The rows of every class, each below `n`.
     fn classes(&self, n: u64, named: impl Fn() -> String) -> Result<Vec<(String, Vec<u64>)>> {
-        let mut classes = BTreeMap::new();
+        let mut classes: BTreeMap<String, Vec<i64>> = BTreeMap::new();
         if let Some(dict) = self.entry(&self.root, "class_dict") {
+            // Many classes may name one list, which is in the file once and would be in memory many times.
+            let mut total = 0;
             for (name, rows) in self.dict(dict).ok_or("its `class_dict` is not a dictionary")? {
                 let name = name.text().ok_or("a class in it has a name that is not a text")?;
-                let rows =
-                    self.integers(rows).ok_or_else(|| format!("class `{name}` has no list of rows"))?;
-                classes.insert(name.to_owned(), rows);
+                let rows = self
+                    .integers(rows)
+                    .ok_or_else(|| format!("class `{}` has no list of rows", shown(name)))?;
+                total += rows.len();
+                if total > MOST {
+                    return Err(format!("its classes have more than {MOST} rows together"));
+                }
+                classes.insert(named_shortly(name)?, rows);
             }
         } else {
             let labels = self.entry(&self.root, "labels").and_then(|labels| self.integers(labels));
@@ -187,10 +203,15 @@ impl Loaded {
                 self.entry(&self.root, "catname2label").and_then(|names| self.dict(names)).unwrap_or(&[]);
             let names: BTreeMap<i64, &str> =
                 names.iter().filter_map(|(name, label)| Some((label.int()?, name.text()?))).collect();
+            let mut rows: BTreeMap<i64, Vec<i64>> = BTreeMap::new();
             for (row, label) in labels.iter().enumerate() {
-                let name =
-                    names.get(label).map_or_else(|| format!("label_{label}"), |name| (*name).to_owned());
-                classes.entry(name).or_insert_with(Vec::new).push(row as i64);
+                rows.entry(*label).or_default().push(row as i64);
+            }
+            for (label, rows) in rows {
+                let name = names
+                    .get(&label)
+                    .map_or_else(|| Ok(format!("label_{label}")), |name| named_shortly(name));
+                classes.entry(name?).or_default().extend(rows);
             }
         }
         if classes.is_empty() {
@@ -205,7 +226,7 @@ impl Loaded {
         let classes: Vec<(String, Vec<u64>)> = classes.into_iter().map(checked).collect();
         match classes.iter().zip(counts).find(|((_, rows), count)| rows.len() != *count || rows.is_empty()) {
             Some(((name, _), _)) => {
-                Err(format!("class `{}` has rows that are not there, or none", crate::names::shown(name)))
+                Err(format!("class `{}` has rows that are not there, or none", shown(name)))
             }
             None => Ok(classes),
         }

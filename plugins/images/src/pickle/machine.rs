@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 /// Entries that the stack, the memo and all lists may have together. The largest known cache has 39,000 indices.
-const MOST: usize = 4 << 20;
+pub const MOST: usize = 4 << 20;
 
 /// A pickle that has been read: its value, and the objects that values point to.
 pub struct Loaded {
