@@ -4,6 +4,7 @@
 use super::Case;
 use crate::lower::learners::{data, learner};
 use crate::run::{POINT, SINUSOID, assert_same, mamlx, run};
+use mamlx::bench::Workload;
 use mamlx::graph::eval::evaluate;
 use mamlx::lower::Device;
 use mamlx::lower::device::Kind;
@@ -105,4 +106,25 @@ fn regression_is_the_processors() {
 fn reinforcement_is_the_processors() {
     // A policy that differs by rounding acts differently by rounding, and so on: one meta-iteration.
     compare("experiments/point_nav.yaml", &[&POINT[..], &["--set", "outer.iterations=1"]].concat(), 2e-3);
+}
+
+/// What `mamlx bench --device` times: a meta-step's mean gradient, and a policy's product, of one small size each.
+#[test]
+fn benchmarks_compute_what_the_processor_does() {
+    let cpu = Device::cpu();
+    let gpus = [Kind::Cuda, Kind::Metal, Kind::Vulkan].into_iter().filter_map(|kind| Device::open(kind).ok());
+    for device in gpus {
+        for (name, size) in [("sine5", [3, 2]), ("omni5-near", [2, 1]), ("rl-fvp", [2, 40])] {
+            let workload = Workload::named(name).unwrap().sized(size);
+            let answer = |device: &Device| workload.prepare((device, 1), None, None).unwrap().answer().unwrap();
+            let (ours, theirs) = (answer(&device), answer(&cpu));
+            assert_eq!(ours, answer(&device), "{name} gives the same bytes twice");
+            for (ours, theirs) in ours.iter().zip(&theirs) {
+                let largest = theirs.values.iter().fold(1e-6f32, |most, value| most.max(value.abs()));
+                let apart = ours.values.iter().zip(&theirs.values).map(|(a, b)| (a - b).abs());
+                let apart = apart.fold(0.0, f32::max) / largest;
+                assert!(apart < 2e-3, "{}: {name}, {}: {apart:e}", device.name(), ours.name);
+            }
+        }
+    }
 }
