@@ -45,19 +45,27 @@ fn allowed(target: &str) -> (Duration, u64) {
     (Duration::from_millis(milliseconds * slower), mebibytes << 20)
 }
 
-/// The answers to an input, and what is wrong if something is: a panic, or the fastest of ten readings was too slow.
+/// The answers to an input, and what is wrong if something is: a panic, or the fastest of ten readings was too slow. From
+/// the second on only the processor's time counts where the system tells it: others use this machine too.
 fn answers(name: &str, target: Target, input: &[u8]) -> Result<Vec<String>, String> {
     let mut best = Duration::MAX;
-    for _ in 0..10 {
-        let start = Instant::now();
+    for reading in 0..10 {
+        let (start, before) = (Instant::now(), if reading > 0 { processor_time() } else { None });
         let answers =
             catch_unwind(AssertUnwindSafe(|| tried(target, input))).map_err(|_| "it panics".to_string())?;
-        best = best.min(start.elapsed());
+        let spent = before.and_then(|before| processor_time()?.checked_sub(before));
+        best = best.min(spent.unwrap_or(start.elapsed()));
         if best <= allowed(name).0 {
             return Ok(answers);
         }
     }
     Err(format!("it takes {best:?}"))
+}
+
+/// What this thread has had of the processor, as Linux counts it.
+fn processor_time() -> Option<Duration> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    text.split_whitespace().next()?.parse().ok().map(Duration::from_nanos)
 }
 
 /// The first words of an answer's last part that are not quoted, so that two inputs on one path have the same.
