@@ -9,6 +9,7 @@ use mamlx::graph::eval::evaluate;
 use mamlx::lower::Device;
 use mamlx::lower::device::Kind;
 use mamlx::nn::Activation;
+use mamlx::record::Tensor;
 use mamlx::spec::Order;
 use std::path::Path;
 
@@ -114,17 +115,21 @@ fn benchmarks_compute_what_the_processor_does() {
     let cpu = Device::cpu();
     let gpus = [Kind::Cuda, Kind::Metal, Kind::Vulkan].into_iter().filter_map(|kind| Device::open(kind).ok());
     for device in gpus {
-        for (name, size) in [("sine5", [3, 2]), ("omni5-near", [2, 1]), ("rl-fvp", [2, 40])] {
+        // Of six images a ReLU within rounding of zero may fall to the other side.
+        let cases = [("sine5", [3, 2], 1e-4), ("omni5-near", [2, 1], 1e-2), ("rl-fvp", [2, 40], 1e-4)];
+        for (name, size, tolerance) in cases {
             let workload = Workload::named(name).unwrap().sized(size);
-            let answer = |device: &Device| workload.prepare((device, 1), None, None).unwrap().answer().unwrap();
+            let answer =
+                |device: &Device| workload.prepare((device, 1), None, None).unwrap().answer().unwrap();
             let (ours, theirs) = (answer(&device), answer(&cpu));
             assert_eq!(ours, answer(&device), "{name} gives the same bytes twice");
-            for (ours, theirs) in ours.iter().zip(&theirs) {
-                let largest = theirs.values.iter().fold(1e-6f32, |most, value| most.max(value.abs()));
-                let apart = ours.values.iter().zip(&theirs.values).map(|(a, b)| (a - b).abs());
-                let apart = apart.fold(0.0, f32::max) / largest;
-                assert!(apart < 2e-3, "{}: {name}, {}: {apart:e}", device.name(), ours.name);
-            }
+            // A bias before a normalisation has no gradient but rounding, so parts are not compared with themselves.
+            let all =
+                |tensors: &[Tensor]| tensors.iter().flat_map(|t| t.values.clone()).collect::<Vec<f32>>();
+            let (ours, theirs) = (all(&ours), all(&theirs));
+            let largest = theirs.iter().fold(0.0f32, |most, value| most.max(value.abs()));
+            let apart = ours.iter().zip(&theirs).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max) / largest;
+            assert!(apart < tolerance, "{}: {name}: {apart:e}", device.name());
         }
     }
 }
