@@ -33,7 +33,16 @@ fn build() -> &'static Path {
             None => panic!("{} is not a profile's folder", folder.display()),
         };
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| env!("CARGO").into());
-        let output = Command::new(cargo)
+        let mut command = Command::new(cargo);
+        // Build scripts look at what cargo tells a test of its package: with it they, and all that rests on them, would be
+        // built once more.
+        let of_this_package =
+            |name: &str| ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|part| name.starts_with(part));
+        let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+        names.filter(|name| of_this_package(name)).for_each(|name| {
+            command.env_remove(name);
+        });
+        let output = command
             .args(["build", "--workspace", "--lib", "--bins", "--examples", "--offline", "--quiet"])
             .args(features())
             .args(["--profile", profile, "--target-dir"])
