@@ -9,7 +9,7 @@ use crate::record::raster::png;
 use crate::run::experiment::Experiment;
 use crate::run::fits::{Fit, FitStep, Fits, fits};
 use crate::run::replay::Choice;
-use crate::spec::{Method, Word};
+use crate::spec::Word;
 use std::path::{Path, PathBuf};
 
 /// Writes the pictures, and returns the lines that say what they show.
@@ -24,12 +24,7 @@ pub(super) fn write(
         let path = path.display();
         return Err(Error::Input(format!("--out: {path}: functions are drawn in a .svg or .png file")));
     }
-    let last = if choice.method.is_none_or(Method::adapts_at_test) { experiment.spec.eval.steps } else { 0 };
-    // More would hide each other.
-    let mut few = vec![0, last.min(1), last];
-    few.dedup();
-    let choice = Choice { steps: choice.steps.clone().or(Some(few)), ..choice.clone() };
-    let found = fits(experiment, &run.join("weights.safetensors"), &choice)?;
+    let found = fits(experiment, &run.join("weights.safetensors"), choice)?;
     let pictures: Vec<Picture> =
         found.methods.iter().map(|fit| picture(&experiment.spec.name, choice.task, &found, fit)).collect();
     let svg = column(&pictures);

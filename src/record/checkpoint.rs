@@ -37,14 +37,15 @@ pub struct Stamp {
 impl Stamp {
     /// What differs between a saved run and this one, a line each; empty when the run may go on. `keys` are the
     /// differences of their specifications, which hashes alone do not tell.
-    pub fn differences(&self, now: &Stamp, keys: &[String]) -> Vec<String> {
-        let mut lines = Vec::new();
+    pub fn differences(&self, now: &Stamp, keys: Vec<String>) -> Vec<String> {
+        let known = !keys.is_empty();
+        let mut lines = keys;
         let mut compare = |what: String, saved: &str, now: &str| {
             if saved != now {
                 lines.push(format!("{what}: saved with {saved}, now {now}"));
             }
         };
-        if keys.is_empty() {
+        if !known {
             compare("specification (hash)".to_string(), &self.spec_hash, &now.spec_hash);
         }
         compare("mamlx (version)".to_string(), &self.version, &now.version);
@@ -53,7 +54,7 @@ impl Stamp {
             let hash = |stamp: &Stamp| stamp.plugins.get(id).cloned().unwrap_or_else(|| "none".to_string());
             compare(format!("plugin {id} (hash of the library)"), &hash(self), &hash(now));
         }
-        if self.spec_hash == now.spec_hash { lines } else { [keys, &lines[..]].concat() }
+        lines
     }
 }
 

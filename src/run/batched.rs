@@ -139,9 +139,9 @@ impl Batched {
             (0..=last).map(|at| Launch::new(device, test_tasks, plan(at))).collect()
         };
         let adapt = |n: &usize| row(&|at| plans.adapt_after(&lead, *n, at));
-        let adapt = match method {
-            Method::Oracle => None,
-            _ => Some(Stages(eval.iter().map(adapt).collect::<Result<_>>()?)),
+        let adapt = match method.adapts_at_test() {
+            true => Some(Stages(eval.iter().map(adapt).collect::<Result<_>>()?)),
+            false => None,
         };
         let evaluate = |n: usize| row(&|at| plans.evaluate_after(&lead, n, *query, at));
         let evaluate: Result<Vec<Vec<Launch>>> = if beside {

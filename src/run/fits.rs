@@ -8,8 +8,9 @@ use super::replay::{Choice, chosen};
 use super::saved::parameters;
 use super::supervised::{Supervised, draw};
 use crate::error::{Error, Result};
+use crate::plugin::TasksInstance;
 use crate::random::seed_at;
-use crate::spec::{Method, Word};
+use crate::spec::{Method, Spec, Word};
 use std::path::Path;
 
 /// Points of a drawn function.
@@ -52,7 +53,8 @@ pub struct FitStep {
 pub fn fits(experiment: &Experiment, weights: &Path, choice: &Choice) -> Result<Fits> {
     let (spec, plugin) = (&experiment.spec, &experiment.plugin);
     let input = |text: String| Err(Error::Input(text));
-    let spaces = plugin.tasks(&spec.task.params)?.spaces().clone();
+    let mut instance = plugin.tasks(&spec.task.params)?;
+    let spaces = instance.spaces().clone();
     let ([x], [y]) = (&spaces.x[..], &spaces.y[..]) else {
         let (x, y) = (spaces.x.len(), spaces.y.len());
         return input(format!(
@@ -66,45 +68,44 @@ pub fn fits(experiment: &Experiment, weights: &Path, choice: &Choice) -> Result<
         let count = learner.test_tasks.len();
         return input(format!("--task: {} is not below the {count} test tasks (eval.tasks)", choice.task));
     };
-    let adapted = || spec.methods.iter().copied().filter(|method| method.adapts_at_test());
-    let methods: Vec<Method> = choice.method.map_or_else(|| adapted().collect(), |method| vec![method]);
+    let mut methods = choice.method.map_or_else(|| spec.methods.clone(), |method| vec![method]);
+    if methods.iter().any(|method| method.adapts_at_test()) {
+        methods.retain(|method| method.adapts_at_test());
+    }
     let mut all = vec![];
     for method in methods {
-        all.push(fit(
-            experiment,
-            &learner,
-            weights,
-            &Choice { method: Some(method), ..choice.clone() },
-            &task,
-        )?);
+        let choice = Choice { method: Some(method), ..choice.clone() };
+        all.push(fit(spec, &learner, &mut instance, weights, &choice, &task)?);
     }
     let task = learner.task_names().into_iter().zip(task).collect();
     Ok(Fits { task, axes, methods: all })
 }
 
 fn fit(
-    experiment: &Experiment,
+    spec: &Spec,
     learner: &Supervised,
+    plugin: &mut TasksInstance,
     weights: &Path,
     choice: &Choice,
     task: &[f32],
 ) -> Result<Fit> {
-    let spec = &experiment.spec;
     let chosen = chosen(spec, weights, choice)?;
     let method = chosen.method;
     let theta = parameters(&chosen.weights, learner, method, chosen.iteration)?;
     let last = if method.adapts_at_test() { spec.eval.steps } else { 0 };
-    let steps = choice.steps.clone().unwrap_or_else(|| (0..=last).collect());
+    // Before, after one and after the last: more would hide each other.
+    let mut few = vec![0, last.min(1), last];
+    few.dedup();
+    let steps = choice.steps.clone().unwrap_or(few);
     if let Some(step) = steps.iter().find(|step| **step > last) {
         let word = method.word();
         return Err(Error::Input(format!("--steps: {step}, but `{word}` is evaluated up to {last} here")));
     }
     let (programs, rates) = (&learner.methods[&method], super::rates(spec, method, chosen.which));
-    let mut plugin = experiment.plugin.tasks(&spec.task.params)?;
     let mut points = |number: u32, count: usize| -> Result<Points> {
         let (split, mut points) = (Split::Test, Points::default());
         let seed = seed_at(spec.seed, split.points(), chosen.support as u64, choice.task as u32, number);
-        draw(&mut points, &mut plugin, task, seed, count, method == Method::Oracle)?;
+        draw(&mut points, plugin, task, seed, count, method == Method::Oracle)?;
         Ok(points)
     };
     let support = points(0, chosen.support)?;

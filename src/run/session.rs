@@ -120,7 +120,9 @@ fn resumable(folder: &RunFolder, spec: &Spec, stamp: &Stamp) -> Result<Option<Ch
     let found = folder.newest_checkpoint()?;
     found.notes.iter().for_each(|note| eprintln!("mamlx: {note}"));
     let Some(checkpoint) = found.checkpoint else { return Ok(None) };
-    let differences = checkpoint.stamp.differences(stamp, &changed_keys(folder, spec));
+    let same_spec = checkpoint.stamp.spec_hash == stamp.spec_hash;
+    let keys = if same_spec { vec![] } else { changed_keys(folder, spec) };
+    let differences = checkpoint.stamp.differences(stamp, keys);
     if differences.is_empty() {
         return Ok(Some(checkpoint));
     }

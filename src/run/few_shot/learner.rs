@@ -210,7 +210,7 @@ impl FewShot {
 
     /// Gradient steps that a method takes in evaluations.
     pub fn steps(&self, method: Method) -> usize {
-        if method == Method::NearestNeighbour { 0 } else { self.spec.eval.steps }
+        if method.adapts_at_test() { self.spec.eval.steps } else { 0 }
     }
 
     pub fn ways(&self) -> usize {
