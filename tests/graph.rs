@@ -1,7 +1,7 @@
 //! The promise: derivatives are right, to third order, for every op and for whole meta-gradients.
 //! Reference: central differences in f64 with the tolerances of PyTorch's gradcheck (eps 1e-6, atol 1e-5, rtol 1e-3).
 
-use mamlx::graph::eval::{Value, evaluate};
+use mamlx::graph::eval::{Value, evaluate, replay};
 use mamlx::graph::{Op, Plan, Port, Tape, Var, grad, jvp, ops, vjp};
 
 const EPS: f64 = 1e-6;
@@ -231,4 +231,43 @@ fn a_dump_does_not_depend_on_node_numbers() {
         %4 = expand %3 : [2]\n%5 = add %1 %4 : [2]\n";
     assert_eq!(text, expected);
     assert_eq!(Op::constant(1.0).as_constant(), Some(1.0));
+}
+
+/// A program of one vector.
+fn of_vector(n: usize, build: impl for<'t> Fn(Var<'t>) -> Var<'t>) -> Plan {
+    let tape = Tape::new();
+    let ports = {
+        let x = tape.input(&[n]);
+        let y = tape.scope("body", || build(x));
+        (vec![Port::single("x", x)], vec![Port::single("y", y)])
+    };
+    Plan::new("test", tape, ports.0, ports.1)
+}
+
+#[test]
+fn a_number_that_is_not_finite_is_followed_to_where_it_was_born() {
+    let born = |plan: &Plan, x: &[f32]| replay(plan, &[x]).unwrap_err().to_string();
+    let log = of_vector(3, |x| x.log().exp() + 1.0);
+    assert_eq!(replay(&log, &[&[1.0, 2.0, 0.5]]).unwrap(), [[2.0, 3.0, 1.5]]);
+    assert_eq!(born(&log, &[1.0, 2.0, -0.5]), "`log` of -5e-1 is NaN in a tensor of shape [3], body");
+    // ln 0 is -inf, but e to its power is 0: nothing reaches the output.
+    assert_eq!(replay(&log, &[&[1.0, 2.0, 0.0]]).unwrap(), [[2.0, 3.0, 1.0]]);
+    let log = of_vector(3, |x| x.log().sum_all());
+    assert_eq!(born(&log, &[1.0, 0.0, 2.0]), "`log` of 0e0 is -inf in a tensor of shape [3], body");
+    // In single precision, and so not in double.
+    let square = of_vector(2, |x| x.square());
+    assert_eq!(born(&square, &[1.0, 1e30]), "`mul` of 1e30 and 1e30 is inf in a tensor of shape [2], body");
+    assert!(evaluate(&square, &[&[1.0, 1e30]])[0][1] > 0.99e60);
+    assert_eq!(born(&square, &[1.0, f32::NAN]), "`x` is NaN in a tensor of shape [2]");
+    // Masked, as the derivatives of norms are.
+    let masked = of_vector(2, |x| x.less_than(x.square()).select(x.log(), x * 0.0));
+    assert_eq!(replay(&masked, &[&[0.0, 2.0]]).unwrap()[0][0], 0.0);
+    let slope = of_vector(2, |x| grad(x.sqrt().sum_all(), &[x])[0]);
+    let text = "`div` of 5e-1 and 0e0 is inf in a tensor of shape [2], derivative of body";
+    assert_eq!(born(&slope, &[1.0, 0.0]), text);
+    let curve = of_vector(2, |x| grad(grad(x.sqrt().sum_all(), &[x])[0].sum_all(), &[x])[0]);
+    let labels: Vec<String> = curve.dag().steps.iter().map(|step| step.label.to_string()).collect();
+    for label in ["body", "derivative of body", "second derivative of body"] {
+        assert!(labels.iter().any(|l| l == label), "no {label} in {labels:?}");
+    }
 }

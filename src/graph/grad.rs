@@ -40,12 +40,14 @@ pub fn vjp<'t>(ys: &[Var<'t>], seeds: &[Var<'t>], wrt: &[Var<'t>]) -> Vec<Var<'t
         }
         let output = Var { tape, id, shape: adjoint.shape };
         let pullback = Pullback { op, inputs: &inputs, output, adjoint };
-        let parts = (ops::row(&op).derivative)(&pullback);
-        for (input, part) in inputs.iter().zip(parts) {
-            if let Some(part) = part.filter(|_| useful.contains(&input.id)) {
-                accumulate(&mut adjoints, *input, part);
+        tape.derivative_scope(&tape.label(id), || {
+            let parts = (ops::row(&op).derivative)(&pullback);
+            for (input, part) in inputs.iter().zip(parts) {
+                if let Some(part) = part.filter(|_| useful.contains(&input.id)) {
+                    accumulate(&mut adjoints, *input, part);
+                }
             }
-        }
+        });
     }
     wrt.iter().map(|v| found.get(&v.id).copied().unwrap_or_else(|| tape.full(0.0, v.shape))).collect()
 }

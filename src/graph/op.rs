@@ -75,6 +75,18 @@ impl Op {
         Op::Constant(value.to_bits())
     }
 
+    /// Whether each element of the result comes from the same element of every input alone.
+    pub fn is_elementwise(&self) -> bool {
+        match self {
+            Op::StopGradient | Op::Neg | Op::Recip | Op::Sqrt | Op::Exp | Op::Log | Op::Sin => true,
+            Op::Tanh | Op::Relu | Op::Add | Op::Sub | Op::Mul | Op::Div | Op::Max => true,
+            Op::LessThan | Op::Select => true,
+            Op::Input(_) | Op::Constant(_) | Op::Sum(_) | Op::MaxReduce(_) | Op::Reshape(_) => false,
+            Op::Permute(_) | Op::Expand(_) | Op::Slice { .. } | Op::Pad { .. } | Op::Concat(_) => false,
+            Op::Gather | Op::Scatter(_) | Op::Unfold(_) | Op::Fold(..) | Op::MatMul { .. } => false,
+        }
+    }
+
     pub fn as_constant(&self) -> Option<f64> {
         match self {
             Op::Constant(bits) => Some(f64::from_bits(*bits)),

@@ -43,6 +43,21 @@ impl Tape {
         result
     }
 
+    /// Nodes built inside `body` carry the label of what they are the derivative of, with that said.
+    pub(super) fn derivative_scope<R>(&self, of: &str, body: impl FnOnce() -> R) -> R {
+        let label = match of.split_once("derivative of ") {
+            _ if of.is_empty() => self.scope.borrow().to_string(),
+            Some(("", rest)) => format!("second derivative of {rest}"),
+            Some(("second ", rest)) => format!("third derivative of {rest}"),
+            Some((_, rest)) => format!("higher derivative of {rest}"),
+            None => format!("derivative of {of}"),
+        };
+        let outer = std::mem::replace(&mut *self.scope.borrow_mut(), Rc::from(label));
+        let result = body();
+        *self.scope.borrow_mut() = outer;
+        result
+    }
+
     /// A new input of the program.
     pub fn input(&self, shape: &[usize]) -> Var<'_> {
         let port = self.inputs.get();
@@ -80,6 +95,10 @@ impl Tape {
         }
         let id = added.finish();
         Var { tape: self, id, shape }
+    }
+
+    pub(super) fn label(&self, id: NodeIndex) -> Rc<str> {
+        node_of(&self.graph.borrow(), id).label.clone()
     }
 
     pub(super) fn node(&self, id: NodeIndex) -> (Op, Vec<(NodeIndex, Shape)>) {

@@ -24,7 +24,7 @@ pub fn step_some<'t>(
     let update = |(p, moves): (&Var<'t>, &bool)| {
         let Some(g) = moves.then(|| gradients.next()).flatten() else { return *p };
         let g = if second_order { g } else { g.stop_gradient() };
-        *p - g * rate
+        p.tape.scope("update", || *p - g * rate)
     };
     params.iter().zip(adapted).map(update).collect()
 }

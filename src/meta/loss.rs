@@ -16,6 +16,10 @@ pub fn supervised<'t>(
     predicted: Var<'t>,
     y: Var<'t>,
 ) -> Var<'t> {
+    predicted.tape.scope("loss", || reduced(kind, reduction, shot, predicted, y))
+}
+
+fn reduced<'t>(kind: Loss, reduction: Reduction, shot: usize, predicted: Var<'t>, y: Var<'t>) -> Var<'t> {
     let rank = predicted.shape.len();
     let (points, outputs) = (predicted.shape[rank - 2], predicted.shape[rank - 1]);
     let per_point = match kind {

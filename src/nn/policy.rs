@@ -60,8 +60,10 @@ impl Policy {
         let (network, log_std) = params.split_at(params.len() - 1);
         let log_std = log_std[0];
         let (lead, width) = log_std.shape.split_at(log_std.shape.len() - 1);
-        let floor = log_std.tape.full(self.min_std.ln(), log_std.shape);
-        let log_std = log_std.max(floor).reshape(&[lead, &[1], width].concat());
+        let log_std = log_std.tape.scope("log_std", || {
+            let floor = log_std.tape.full(self.min_std.ln(), log_std.shape);
+            log_std.max(floor).reshape(&[lead, &[1], width].concat())
+        });
         Gaussian { mean: self.mlp.forward(network, observations), log_std }
     }
 }
@@ -70,18 +72,22 @@ impl<'t> Gaussian<'t> {
     /// Log-density of actions `[lead…, n, actions]` → `[lead…, n]`:
     /// Σⱼ −(aⱼ − μⱼ)² / (2 σⱼ²) − ln σⱼ − ln(2π) / 2.
     pub fn log_density(&self, actions: Var<'t>) -> Var<'t> {
-        let z = (actions - self.mean) * (-self.log_std).exp();
-        let half_log_two_pi = 0.5 * (2.0 * std::f64::consts::PI).ln();
-        let axis = z.shape.len() - 1;
-        (z.square() * -0.5 - self.log_std - half_log_two_pi).sum(&[axis])
+        actions.tape.scope("log-density", || {
+            let z = (actions - self.mean) * (-self.log_std).exp();
+            let half_log_two_pi = 0.5 * (2.0 * std::f64::consts::PI).ln();
+            let axis = z.shape.len() - 1;
+            (z.square() * -0.5 - self.log_std - half_log_two_pi).sum(&[axis])
+        })
     }
 
     /// Kullback–Leibler divergence KL(old ‖ self) at every observation, `[lead…, n]`:
     /// Σⱼ ln σⱼ − ln σᵒⱼ + (σᵒⱼ² + (μᵒⱼ − μⱼ)²) / (2 σⱼ²) − 1/2.
     pub fn kl_from(&self, old: Gaussian<'t>) -> Var<'t> {
-        let precision = (self.log_std * -2.0).exp();
-        let spread = ((old.log_std * 2.0).exp() + (old.mean - self.mean).square()) * precision * 0.5;
-        let axis = self.mean.shape.len() - 1;
-        (self.log_std - old.log_std + spread - 0.5).sum(&[axis])
+        self.mean.tape.scope("KL divergence", || {
+            let precision = (self.log_std * -2.0).exp();
+            let spread = ((old.log_std * 2.0).exp() + (old.mean - self.mean).square()) * precision * 0.5;
+            let axis = self.mean.shape.len() - 1;
+            (self.log_std - old.log_std + spread - 0.5).sum(&[axis])
+        })
     }
 }

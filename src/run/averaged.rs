@@ -3,6 +3,7 @@
 //! θ of the run is the mean so far. A regressor is a function of its number, the seed and that mean, so a checkpoint after
 //! any of them is enough to go on.
 
+use super::birth;
 use super::learner::State;
 use super::optimizer::GradientOptimizer;
 use super::reduce::sum_values;
@@ -80,6 +81,7 @@ impl<'a> Regressor<'a> {
             _ => {}
         }
         self.optimizer.step(theta, &gradient)?;
+        birth::finite_parameters(&self.state, self.layout)?;
         self.state.iteration += 1;
         self.losses.push(sum_values(losses) / losses.len() as f64);
         if self.losses.len() == WINDOW || self.state.iteration == self.averaged.max_steps as u64 {

@@ -17,6 +17,7 @@
 //! | `programs`, `batched` | what the first two share: the programs of a method, for one task or for many in a launch |
 //! | `meta_gradient`, `composed`, `reversal` | through a few inner steps in one program, or through many within little memory |
 //! | `budget` | what programs take, and `memory_budget` |
+//! | `birth` | where a number that is not finite came from |
 //! | `averaged` | regressors of single tasks, and the mean of their weights |
 //! | `rollout`, `returns`, `baseline` | trajectories, their returns and advantages |
 //! | `optimizer`, `trust_region`, `reduce` | outer steps, and sums over tasks in one fixed order |
@@ -29,6 +30,7 @@
 pub mod averaged;
 pub mod baseline;
 pub mod batched;
+pub mod birth;
 pub mod budget;
 pub mod certificate;
 pub mod composed;

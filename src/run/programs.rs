@@ -2,6 +2,7 @@
 //! meta-gradient, a task's adaptation curve, and the outer step over a batch of tasks.
 
 use super::batched::{Batched, Curves};
+use super::birth::{self, Failed, Size};
 use super::composed::Of;
 use super::learner::State;
 use super::meta_gradient::MetaGradient;
@@ -23,6 +24,9 @@ pub(super) const AVERAGE_WEIGHT: f32 = 0.1;
 pub struct Programs {
     pub layout: Layout,
     how: How,
+    /// What trains, to look again where it fails.
+    plans: Plans,
+    size: Size,
 }
 
 /// Whether a launch takes one task, on one of many threads, or many tasks.
@@ -70,6 +74,9 @@ pub struct Counts {
 /// One task's share of a meta-iteration.
 #[derive(Clone, Default)]
 pub struct TaskWork {
+    /// The task's parameters, and what it was drawn from.
+    pub task: Vec<f32>,
+    pub seed: u64,
     pub support: Points,
     pub query: Points,
     gradient: Vec<f32>,
@@ -159,10 +166,8 @@ impl AsRef<[f32]> for TaskWork {
 }
 
 impl TaskWork {
-    /// The loss, where it or its gradient is not finite.
-    pub fn finite(&self) -> std::result::Result<(), f32> {
-        let finite = self.loss.is_finite() && self.gradient.iter().all(|g| g.is_finite());
-        if finite { Ok(()) } else { Err(self.loss) }
+    fn is_finite(&self) -> bool {
+        self.loss.is_finite() && self.gradient.iter().all(|g| g.is_finite())
     }
 }
 
@@ -181,7 +186,9 @@ impl Programs {
             true => How::Together(Batched::new(spec, method, plans, counts, device)?),
             false => How::Alone(Alone::new(spec, method, plans, counts, threads)),
         };
-        Ok(Programs { layout: plans.model.layout(), how })
+        let Counts { support, query, .. } = *counts;
+        let size = Size { support, query, steps: if method.adapts() { spec.inner.steps } else { 0 } };
+        Ok(Programs { layout: plans.model.layout(), how, plans: plans.clone(), size })
     }
 
     /// Programs that only train, on batches of `points` points, without an inner step; on the processor.
@@ -193,7 +200,8 @@ impl Programs {
             evaluate: Stages(vec![]),
             beside: false,
         };
-        Programs { layout: plans.model.layout(), how: How::Alone(alone) }
+        let size = Size { support: points, query: 0, steps: 0 };
+        Programs { layout: plans.model.layout(), how: How::Alone(alone), plans: plans.clone(), size }
     }
 
     /// What computes the meta-gradient of one task, where something does.
@@ -240,9 +248,16 @@ impl Programs {
         }
     }
 
-    /// The sum of all tasks' gradients, by a fixed tree. Errors: [`Error::Run`] where a loss or the sum is not finite
-    /// although no task was found to be so before.
-    pub fn sum(&self, state: &State, rate: f32, batch: &mut [TaskWork]) -> Result<Vec<f32>> {
+    /// The sum of all tasks' gradients, by a fixed tree. `names` are those of a task's parameters.
+    ///
+    /// Errors: [`Error::Run`] where a loss, a gradient or the sum is not finite, with where that began.
+    pub fn sum(
+        &self,
+        state: &State,
+        rate: f32,
+        batch: &mut [TaskWork],
+        names: &[String],
+    ) -> Result<Vec<f32>> {
         let sum = match &self.how {
             How::Alone(_) => {
                 let mut sum = vec![0.0; state.theta.len()];
@@ -251,20 +266,32 @@ impl Programs {
             }
             How::Together(batched) => batched.gradient(state, rate, batch)?,
         };
-        let finite = sum.iter().all(|g| g.is_finite());
-        match batch.iter().position(|work| !work.loss.is_finite()) {
-            None if finite => Ok(sum),
-            bad => Err(Error::Run(format!(
-                "{}: at meta-iteration {}, {}the sum of the tasks' gradients is not finite; the parameters of the last \
-                 checkpoint are kept. Lower inner.rate or the outer rate, or set outer.optimizer.clip",
-                state.method.word(),
-                state.iteration,
-                bad.map_or(String::new(), |task| format!(
-                    "the outer loss of task {task} is {}; ",
-                    batch[task].loss
-                ))
-            ))),
+        if sum.iter().all(|g| g.is_finite()) && batch.iter().all(|work| work.loss.is_finite()) {
+            return Ok(sum);
         }
+        // A device that adds up the gradients itself does not tell whose was not finite.
+        let born = |work: &TaskWork| {
+            let TaskWork { support, query, .. } = work;
+            let points: [&[f32]; 4] = [&support.x, &support.y, &query.x, &query.y];
+            birth::of_meta_gradient(&self.plans, self.size, &Of { theta: &state.theta, rate, points })
+        };
+        let (number, born) = match batch.iter().position(|work| !work.is_finite()) {
+            Some(number) => (Some(number), born(&batch[number])),
+            None => {
+                let found = batch.iter().map(&born).enumerate().find(|(_, born)| born.is_err());
+                found.map_or((None, Ok(())), |(number, born)| (Some(number), born))
+            }
+        };
+        let failed = number.map(|number| {
+            let TaskWork { task, seed, .. } = &batch[number];
+            Failed { number, task, names, seed: Some(*seed) }
+        });
+        let what = match number {
+            Some(number) if !batch[number].loss.is_finite() => "the outer loss",
+            Some(_) => "the gradient of the outer loss",
+            None => "the sum of the tasks' gradients",
+        };
+        Err(birth::stopped(state, failed.as_ref(), what, born))
     }
 
     /// Adapts to a task step by step, where tasks are evaluated each by itself; `each` gets the number of steps, the loss
@@ -336,7 +363,7 @@ impl Alone {
             return Err(Error::Run(format!("{} is not trained", state.method.word())));
         };
         let theta = &state.theta[..];
-        let TaskWork { support, query, gradient, loss } = work;
+        let TaskWork { support, query, gradient, loss, .. } = work;
         gradient.resize(theta.len(), 0.0);
         match training {
             Training::Adapting(program) => {
@@ -402,6 +429,7 @@ pub fn outer_step(
     }
     layout.settle(&mut state.theta, &mut gradient, AVERAGE_WEIGHT);
     optimizer.step(&mut state.theta, &gradient)?;
+    birth::finite_parameters(state, layout)?;
     state.optimizer = optimizer.to_bytes();
     state.tasks_seen += tasks as u64;
     state.iteration += 1;

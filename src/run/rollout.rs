@@ -250,8 +250,8 @@ impl Collector {
             *deviation = log_std.exp();
             if !(deviation.is_finite() && *deviation > 0.0) {
                 return Err(Error::Run(format!(
-                    "the policy's log standard deviation is {log_std}: it has diverged; lower inner.rate (or \
-                     eval.rate), or the outer step size"
+                    "the policy's standard deviation, `exp` of its log_std {log_std}, is {deviation}: it has diverged; \
+                     lower inner.rate (or eval.rate), or the outer step size"
                 )));
             }
         }

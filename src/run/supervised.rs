@@ -118,24 +118,32 @@ pub(super) fn draw(
     Ok(())
 }
 
+impl TaskWork {
+    /// Draws the task itself.
+    fn draw_task(&mut self, plugin: &mut TasksInstance, seed: u64) -> Result<()> {
+        self.seed = seed;
+        self.task.clear();
+        self.task.resize(plugin.spaces().task.len(), 0.0);
+        plugin.sample_task(seed, &mut self.task)
+    }
+}
+
 impl Supervised {
     /// Trains one regressor on a task of its own and takes its weights into θ, which is the mean of all so far.
     fn regress(&mut self, averaged: &Averaged, state: &mut State, train: &mut TrainRow) -> Result<()> {
         let programs = &self.methods[&state.method];
-        let (spec, number, names) = (&self.spec, state.iteration, &self.task_names);
+        let (spec, number) = (&self.spec, state.iteration);
         let mut regressor = Regressor::next(spec, averaged, &programs.layout, state)?;
         while !regressor.trained() {
             let at = &regressor.state;
             self.workers.each(&mut self.batch, |thread, plugin, part, work| {
-                let mut task = vec![0.0; names.len()];
-                plugin.sample_task(seed_at(spec.seed, Purpose::TrainTask, number, 0, 0), &mut task)?;
+                work.draw_task(plugin, seed_at(spec.seed, Purpose::TrainTask, number, 0, 0))?;
                 let step = at.iteration as u32;
                 let seed = seed_at(spec.seed, Purpose::TrainPoints, number, step, part as u32);
-                draw(&mut work.support, plugin, &task, seed, spec.task.support, false)?;
-                programs.gradient(thread, at, spec.inner.rate as f32, work)?;
-                work.finite().map_err(|loss| not_finite(at.method, number, 0, &task, names, loss))
+                draw(&mut work.support, plugin, &work.task, seed, spec.task.support, false)?;
+                programs.gradient(thread, at, spec.inner.rate as f32, work)
             })?;
-            let sum = programs.sum(at, spec.inner.rate as f32, &mut self.batch)?;
+            let sum = programs.sum(at, spec.inner.rate as f32, &mut self.batch, &self.task_names)?;
             let losses: Vec<f64> = self.batch.iter().map(|work| f64::from(work.loss)).collect();
             regressor.step(&losses, sum, AVERAGE_WEIGHT)?;
         }
@@ -166,21 +174,18 @@ impl Learner for Supervised {
         }
         let programs = &self.methods[&state.method];
         let (spec, iteration, task_input) = (&self.spec, state.iteration, state.method == Method::Oracle);
-        let names = &self.task_names;
         self.workers.each(&mut self.batch, |thread, plugin, number, work| {
             let at = |purpose, episode| seed_at(spec.seed, purpose, iteration, number as u32, episode);
-            let mut task = vec![0.0; names.len()];
-            plugin.sample_task(at(Purpose::TrainTask, 0), &mut task)?;
+            work.draw_task(plugin, at(Purpose::TrainTask, 0))?;
             let seed = at(Purpose::TrainPoints, 0);
-            draw(&mut work.support, plugin, &task, seed, spec.task.support, task_input)?;
+            draw(&mut work.support, plugin, &work.task, seed, spec.task.support, task_input)?;
             if programs.adapts() {
                 let seed = at(Purpose::TrainPoints, 1);
-                draw(&mut work.query, plugin, &task, seed, spec.task.query, task_input)?;
+                draw(&mut work.query, plugin, &work.task, seed, spec.task.query, task_input)?;
             }
-            programs.gradient(thread, state, spec.inner.rate as f32, work)?;
-            work.finite().map_err(|loss| not_finite(state.method, iteration, number, &task, names, loss))
+            programs.gradient(thread, state, spec.inner.rate as f32, work)
         })?;
-        let sum = programs.sum(state, spec.inner.rate as f32, &mut self.batch)?;
+        let sum = programs.sum(state, spec.inner.rate as f32, &mut self.batch, &self.task_names)?;
         outer_step(spec, &programs.layout, (&self.batch, sum), state, train)?;
         timing.total_secs = began.elapsed().as_secs_f32();
         Ok(())
@@ -239,21 +244,4 @@ impl Learner for Supervised {
         }
         Ok(rows)
     }
-}
-
-fn not_finite(
-    method: Method,
-    iteration: u64,
-    number: usize,
-    task: &[f32],
-    names: &[String],
-    loss: f32,
-) -> Error {
-    let task: Vec<String> = names.iter().zip(task).map(|(name, value)| format!("{name} {value}")).collect();
-    Error::Run(format!(
-        "{}: at meta-iteration {iteration}, task {number} ({}) the outer loss is {loss} and its gradient is not finite; \
-         the parameters of the last checkpoint are kept. Lower inner.rate or the outer rate, or set outer.optimizer.clip",
-        method.word(),
-        task.join(", ")
-    ))
 }

@@ -338,3 +338,21 @@ eval: {tasks: 4, steps: 1}
     let output = mamlx(&["run", "spec.yaml", "--out", "run", "--data-dir", real], folder.path());
     assert!(output.status.success(), "{}", stderr(&output));
 }
+
+#[test]
+fn a_diverging_classifier_says_where() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("spec.yaml"), SPEC).unwrap();
+    let wild = "inner={steps: 5, rate: 1000, loss: cross_entropy}";
+    let layers =
+        "model.layers=[flatten, {kind: linear, width: 32}, relu, {kind: linear, width: 32}, relu, linear]";
+    for methods in ["methods=[maml]", "methods=[fomaml]"] {
+        let args =
+            ["run", "spec.yaml", "--out", "out", "--fresh", "--set", wild, "--set", layers, "--set", methods];
+        let output = mamlx(&args, folder.path());
+        assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+        for part in ["at meta-iteration ", ", task ", " (seed ", "` ", " is ", ", inner step ", "/layers["] {
+            assert!(stderr(&output).contains(part), "no `{part}` in {}", stderr(&output));
+        }
+    }
+}

@@ -8,6 +8,7 @@ use crate::lower::Device;
 use crate::meta::supervised::Learner as Plans;
 use crate::nn::Layout;
 use crate::plugin::{DataSpaces, Plugin};
+use crate::random::{Purpose, seed_at};
 use crate::record::row::{EvalRow, TimingRow, TrainRow};
 use crate::run::budget;
 use crate::run::learner::{Learner, Split, State};
@@ -364,7 +365,8 @@ impl Learner for FewShot {
             match learning {
                 Learning::Tasks(_) => {
                     let at = Address::train(spec.seed, iteration, number as u32);
-                    let episode = Episode::draw(at, &part.counts, ways(spec), queries + shots, spec.task.rotate);
+                    let episode =
+                        Episode::draw(at, &part.counts, ways(spec), queries + shots, spec.task.rotate);
                     reader.fill(part.split, &episode, 0..queries, &mut work.query)?;
                     reader.fill(part.split, &episode, queries..queries + shots, &mut work.support)?;
                 }
@@ -373,17 +375,10 @@ impl Learner for FewShot {
                     reader.fill_batch(part.split, &batch, classifier.classes, &mut work.support)?;
                 }
             }
-            programs.gradient(thread, state, spec.inner.rate as f32, work)?;
-            work.finite().map_err(|loss| {
-                Error::Run(format!(
-                    "{}: at meta-iteration {iteration}, task {number}, the outer loss is {loss} and its gradient is not \
-                     finite; the parameters of the last checkpoint are kept. Lower inner.rate or the outer rate, or set \
-                     outer.optimizer.clip",
-                    state.method.word()
-                ))
-            })
+            work.seed = seed_at(spec.seed, Purpose::TrainTask, iteration, number as u32, 0);
+            programs.gradient(thread, state, spec.inner.rate as f32, work)
         })?;
-        let sum = programs.sum(state, spec.inner.rate as f32, &mut self.batch)?;
+        let sum = programs.sum(state, spec.inner.rate as f32, &mut self.batch, &[])?;
         outer_step(spec, &programs.layout, (&self.batch, sum), state, train)?;
         timing.total_secs = began.elapsed().as_secs_f32();
         Ok(())

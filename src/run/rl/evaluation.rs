@@ -1,12 +1,14 @@
 //! Adaptation to one test task, as every evaluation and every replay does it.
 
+use super::birth::{Suspect, What};
 use super::learner::EPISODES_APART;
 use super::programs::Programs;
 use super::task::{Bench, Collect, TaskSource, TaskWork};
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::run::birth::{self, Failed};
 use crate::run::learner::Split;
 use crate::run::rollout::Draws;
-use crate::spec::{Method, Spec};
+use crate::spec::{Method, Spec, Word};
 
 /// One method on one support size.
 #[derive(Clone, Copy)]
@@ -15,6 +17,8 @@ pub struct Evaluation<'a> {
     pub programs: &'a Programs,
     pub horizon: usize,
     pub split: Split,
+    /// Names of a task's parameters.
+    pub names: &'a [String],
     pub method: Method,
     /// The policy also sees the task (the oracle), and is not adapted.
     pub task_input: bool,
@@ -63,10 +67,24 @@ impl Evaluation<'_> {
                 },
                 outer: &spec.outer,
             };
-            work.collect(self.programs, thread, bench, 0, &theta, how)?;
+            let failed = |error: Error| {
+                let task = Failed { number, task, names: self.names, seed: None };
+                let (method, split) = (self.method.word(), self.split.name());
+                birth::at(&format!("{method}: after {step} gradient steps on {split} {task}"), error)
+            };
+            work.collect(self.programs, thread, bench, 0, &theta, how).map_err(failed)?;
             seen(step, work.returns[0], bench)?;
             if step < steps {
-                theta = work.adapt(self.programs, thread, 0, &theta, rates(step))?;
+                let rate = rates(step);
+                let adapted = work.adapt(self.programs, thread, 0, &theta, rate)?;
+                work.thetas = vec![theta, adapted.clone()];
+                if adapted.iter().any(|x| !x.is_finite()) {
+                    let what = What::Adapted;
+                    let suspect = Suspect { start: &work.thetas[0], rate, through: false, what };
+                    let born = work.birth(self.programs, suspect);
+                    return Err(failed(birth::not_finite(what.name(), born)));
+                }
+                theta = adapted;
             }
         }
         Ok(())

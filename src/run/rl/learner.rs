@@ -1,5 +1,6 @@
 //! Meta-iterations and evaluations over many tasks.
 
+use super::birth::{Suspect, What};
 use super::environment::Environments;
 use super::estimator;
 use super::evaluation::Evaluation;
@@ -11,6 +12,7 @@ use crate::nn::Layout;
 use crate::plugin::Plugin;
 use crate::random::{Purpose, seed_at};
 use crate::record::row::{EvalRow, TimingRow, TrainRow};
+use crate::run::birth::{self, Failed};
 use crate::run::learner::{Learner, Split, State};
 use crate::run::optimizer::GradientOptimizer;
 use crate::run::reduce::{sum_rows, sum_values};
@@ -162,7 +164,8 @@ impl Reinforcement {
         let sight = Sight::of(method);
         let (spec, programs, horizon) = (&self.spec, &self.programs[&sight], self.horizon);
         let task_input = sight == Sight::Task;
-        Evaluation { spec, programs, horizon, split, method, task_input, which }
+        let names = &self.task_names;
+        Evaluation { spec, programs, horizon, split, names, method, task_input, which }
     }
 
     /// The tasks of evaluations, in the order of their numbers.
@@ -192,10 +195,11 @@ impl Reinforcement {
         let programs = &self.programs[&manner.sight];
         self.workers.each(&mut self.batch, |thread, bench, number, work| {
             let mut task = vec![0.0; names.len()];
+            work.seed = seed_at(spec.seed, Purpose::TrainTask, state.iteration, number as u32, 0);
             if !manner.redraw {
-                let seed = seed_at(spec.seed, Purpose::TrainTask, state.iteration, number as u32, 0);
-                bench.env.instance.sample_task(seed, &mut task)?;
+                bench.env.instance.sample_task(work.seed, &mut task)?;
             }
+            work.task.clone_from(&task);
             work.estimator = if manner.second_order { spec.outer.estimator } else { Estimator::Maml };
             work.tasks_seen = if manner.redraw { 0 } else { 1 };
             work.env_steps = 0;
@@ -222,7 +226,9 @@ impl Reinforcement {
                     outer: &spec.outer,
                 };
                 let theta = work.thetas[phase].clone();
-                work.collect(programs, thread, bench, phase, &theta, how)?;
+                let failed = Failed { number, task: &task, names, seed: Some(work.seed) };
+                let collected = work.collect(programs, thread, bench, phase, &theta, how);
+                collected.map_err(|error| birth::at(&birth::place(state, Some(&failed)), error))?;
                 if !last {
                     let began = Instant::now();
                     let rate = spec.inner.rate as f32;
@@ -230,13 +236,37 @@ impl Reinforcement {
                         true => work.adapt_and_keep(programs, thread, phase, &theta, rate)?,
                         false => work.adapt(programs, thread, phase, &theta, rate)?,
                     };
-                    finite(&adapted, || format!("the adapted parameters of task {number} {:?}", &task))?;
+                    let finite = adapted.iter().all(|x| x.is_finite());
                     work.thetas.push(adapted);
                     bench.spent.inner += began.elapsed();
+                    if !finite {
+                        break;
+                    }
                 }
             }
             Ok(())
+        })?;
+        self.finite((state, manner), &state.theta, What::Adapted, |work| {
+            work.thetas.last().is_some_and(|theta| all_finite(theta))
         })
+    }
+
+    /// Errors: [`Error::Run`] where a task's numbers are not finite, with where that began. They were computed from the
+    /// initial parameters `start`.
+    fn finite(
+        &self,
+        (state, manner): (&State, Manner),
+        start: &[f32],
+        what: What,
+        of: impl Fn(&TaskWork) -> bool,
+    ) -> Result<()> {
+        let Some(number) = self.batch.iter().position(|work| !of(work)) else { return Ok(()) };
+        let work = &self.batch[number];
+        let through = manner.second_order && manner.inner_steps > 0;
+        let suspect = Suspect { start, rate: self.spec.inner.rate as f32, through, what };
+        let born = work.birth(&self.programs[&manner.sight], suspect);
+        let failed = Failed { number, task: &work.task, names: &self.task_names, seed: Some(work.seed) };
+        Err(birth::stopped(state, Some(&failed), what.name(), born))
     }
 
     /// The Hessian of the mean divergence times `vector` by symmetric differences of its gradient. The step is the
@@ -311,6 +341,9 @@ impl Learner for Reinforcement {
             }
             Ok(())
         })?;
+        self.finite((state, manner), &state.theta, What::Outer, |work| {
+            work.loss.is_finite() && all_finite(&work.out)
+        })?;
         let gradient = self.mean_result(size);
         let (loss_before, _) = self.means();
         train.loss_outer = Some(loss_before as f32);
@@ -329,6 +362,9 @@ impl Learner for Reinforcement {
                     this.workers.each(&mut this.batch, |thread, _, _, work| {
                         work.curvature_product(programs, thread, vector, rate, through)
                     })?;
+                    this.finite((state, manner), &state.theta, What::Product(vector), |work| {
+                        all_finite(&work.out)
+                    })?;
                     this.mean_result(size)
                 };
                 products += began.elapsed();
@@ -340,6 +376,10 @@ impl Learner for Reinforcement {
                 let programs = &this.programs[&manner.sight];
                 this.workers.each(&mut this.batch, |thread, _, _, work| {
                     work.try_parameters(programs, thread, theta, rate)
+                })?;
+                // What overflows only turns the candidate down.
+                this.finite((state, manner), theta, What::Outer, |work| {
+                    !work.loss.is_nan() && !work.kl.is_nan()
                 })?;
                 line_search += began.elapsed();
                 Ok(this.means())
@@ -355,6 +395,7 @@ impl Learner for Reinforcement {
             optimizer.step(&mut state.theta, &gradient)?;
             state.optimizer = optimizer.to_bytes();
         }
+        birth::finite_parameters(state, &self.programs[&manner.sight].layout)?;
         let phases = manner.inner_steps;
         let mean_return = |phase: usize| {
             let returns: Vec<f64> = self.batch.iter().map(|work| work.returns[phase]).collect();
@@ -423,9 +464,6 @@ impl Learner for Reinforcement {
     }
 }
 
-fn finite(values: &[f32], what: impl Fn() -> String) -> Result<()> {
-    if values.iter().all(|x| x.is_finite()) {
-        return Ok(());
-    }
-    Err(Error::Run(format!("{} are not finite; lower inner.rate", what())))
+fn all_finite(numbers: &[f32]) -> bool {
+    numbers.iter().all(|x| x.is_finite())
 }

@@ -3,8 +3,10 @@
 //! [`environment`] is the plugin as the rollout takes it; [`programs`] lowers the plans of
 //! [`crate::meta::reinforcement`]; [`steps`] turns trajectories into their inputs; [`sampling`] says when a batch of trajectories is complete; [`task`] is what happens to one task, on one thread;
 //! [`estimator`] is what the outer gradient may take into account beside the paper's terms;
+//! [`birth`] finds where a number that is not finite came from;
 //! [`evaluation`] adapts to one test task; [`learner`] joins the tasks into meta-iterations and evaluations.
 
+pub mod birth;
 pub mod environment;
 pub mod estimator;
 pub mod evaluation;

@@ -10,6 +10,7 @@ use crate::lower::Executable;
 use crate::lower::executable::Kept;
 use crate::random::{Purpose, seed_at};
 use crate::run::baseline::{LinearBaseline, task_advantages};
+use crate::run::birth::{not_finite, replay};
 use crate::run::rollout::{Batch, Collector, Draws, Tasks, VectorEnv};
 use crate::spec::{Estimator, Outer, Sampling};
 use std::time::{Duration, Instant};
@@ -33,6 +34,9 @@ pub struct Spent {
 /// What one task keeps from sampling to the end of the outer step.
 #[derive(Default)]
 pub struct TaskWork {
+    /// The task's parameters, and what it was drawn from.
+    pub task: Vec<f32>,
+    pub seed: u64,
     /// Parameters before and after each inner step: θ₀ … θ_K.
     pub thetas: Vec<Vec<f32>>,
     /// Data collected at θ₀ … θ_K.
@@ -43,9 +47,8 @@ pub struct TaskWork {
     pub env_steps: u64,
     /// Tasks that these steps were taken in.
     pub tasks_seen: u64,
-    /// The distribution that sampled the last batch: means of every piece, and its log standard deviation.
-    old_means: Vec<Vec<f32>>,
-    old_log_std: Vec<f32>,
+    /// The distribution that sampled the last batch.
+    pub(super) old: Distribution,
     /// Which derivative [`TaskWork::outer_gradient`] takes through the inner steps.
     pub estimator: Estimator,
     /// What the last batch was worth, and c of E-MAML's term, which follows from it and the other tasks'.
@@ -58,6 +61,19 @@ pub struct TaskWork {
     curvature: Vec<Vec<Kept>>,
     fisher: Vec<Kept>,
     piece_out: Vec<f32>,
+}
+
+/// Of the actions of a batch: means of every piece, and a log standard deviation.
+#[derive(Default)]
+pub struct Distribution {
+    means: Vec<Vec<f32>>,
+    log_std: Vec<f32>,
+}
+
+impl Distribution {
+    pub fn piece(&self, number: usize) -> [&[f32]; 2] {
+        [&self.means[number], &self.log_std]
+    }
 }
 
 impl AsRef<[f32]> for TaskWork {
@@ -133,7 +149,12 @@ impl TaskWork {
         )?;
         let mut ignored = log_std.clone();
         let decide = |observations: &[f32], means: &mut [f32]| {
-            act.program.run(&mut scratch, &[theta, observations], &mut [means, &mut ignored])
+            act.program.run(&mut scratch, &[theta, observations], &mut [means, &mut ignored])?;
+            if means.iter().all(|mean| mean.is_finite()) {
+                return Ok(());
+            }
+            let born = replay("the policy", &policy.act(&[], how.episodes), &[theta, observations]);
+            Err(not_finite("the policy's action", born.map(drop)))
         };
         let mut decide = decide;
         let mut draws = how.draws;
@@ -236,12 +257,12 @@ impl TaskWork {
     pub fn remember_policy(&mut self, programs: &Programs, thread: usize) -> Result<()> {
         let (theta, steps) = (&self.thetas[self.thetas.len() - 1], &self.steps[self.steps.len() - 1]);
         let actions = programs.policy.actions();
-        self.old_log_std.resize(actions, 0.0);
-        self.old_means.resize_with(steps.pieces(), Vec::new);
-        for (number, mean) in self.old_means.iter_mut().enumerate() {
+        self.old.log_std.resize(actions, 0.0);
+        self.old.means.resize_with(steps.pieces(), Vec::new);
+        for (number, mean) in self.old.means.iter_mut().enumerate() {
             mean.resize(programs.rows * actions, 0.0);
             let inputs = [&theta[..], steps.piece(number).observation];
-            programs.means.run(thread, &inputs, &mut [mean, &mut self.old_log_std])?;
+            programs.means.run(thread, &inputs, &mut [mean, &mut self.old.log_std])?;
         }
         Ok(())
     }
@@ -263,7 +284,7 @@ impl TaskWork {
         for number in 0..self.steps[phases].pieces() {
             let (mut loss, mut kl) = ([0.0], [0.0]);
             let piece = self.steps[phases].piece(number).inputs(&self.thetas[phases]);
-            let inputs = [&piece[..], &[&self.old_means[number], &self.old_log_std]].concat();
+            let inputs = [&piece[..], &self.old.piece(number)].concat();
             let outputs: &mut [&mut [f32]] = &mut [&mut loss, &mut kl, &mut self.piece_out];
             programs.surrogate_gradient.run(thread, &inputs, outputs)?;
             add_scaled(&mut self.out, 1.0, &self.piece_out);
@@ -385,7 +406,7 @@ impl TaskWork {
         let program = programs.divergence_gradient.as_ref().expect("lowered for this kind of products");
         for number in 0..self.steps[phases].pieces() {
             let piece = self.steps[phases].piece(number);
-            let old: [&[f32]; 2] = [&self.old_means[number], &self.old_log_std];
+            let old = self.old.piece(number);
             let inputs = [&self.thetas[phases], piece.observation, piece.weight, old[0], old[1]];
             program.run(thread, &inputs, &mut [&mut self.piece_out])?;
             add_scaled(&mut self.out, 1.0, &self.piece_out);
@@ -418,7 +439,7 @@ impl TaskWork {
         for number in 0..self.steps[phases].pieces() {
             let (mut loss, mut kl) = ([0.0], [0.0]);
             let piece = self.steps[phases].piece(number).inputs(&adapted);
-            let inputs = [&piece[..], &[&self.old_means[number], &self.old_log_std]].concat();
+            let inputs = [&piece[..], &self.old.piece(number)].concat();
             programs.surrogate.run(thread, &inputs, &mut [&mut loss, &mut kl])?;
             self.loss += f64::from(loss[0]);
             self.kl += f64::from(kl[0]);
