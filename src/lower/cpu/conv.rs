@@ -159,22 +159,18 @@ unsafe fn by_rows<L: Lanes>(_: PhantomData<L>, conv: &Conv, bases: &Bases<'_>) {
                 (Wanted::Outputs, _) => {
                     let a = gemm::Matrix { start: left, row: patch, column: 1 };
                     let (b, to) = (matrix(conv.other, 0), to.add(begin * conv.n));
-                    if let Some(bias) = conv.bias {
-                        let bias = bases.at(bias).cast_const();
-                        for row in 0..shape[0] {
-                            copy::<L>(bias, to.add(row * conv.n), conv.n);
-                        }
-                    }
-                    gemm::gemm::<L>(shape, a, b, to, conv.bias.is_some(), pack);
+                    let bias = |at| gemm::Plus { from: bases.at(at).cast_const(), row: 0 };
+                    gemm::gemm::<L>(shape, a, b, to, conv.bias.map(bias), pack);
                 }
                 (Wanted::Weights, _) => {
                     let a = gemm::Matrix { start: left, row: 1, column: patch };
                     let b = matrix(conv.other, begin);
-                    gemm::gemm::<L>(shape, a, b, to, first > 0, pack);
+                    let sum = gemm::Plus { from: to.cast_const(), row: conv.n };
+                    gemm::gemm::<L>(shape, a, b, to, (first > 0).then_some(sum), pack);
                 }
                 (Wanted::Images, Some(side)) => {
                     let (a, b) = (matrix(side, begin), matrix(conv.other, 0));
-                    gemm::gemm::<L>(shape, a, b, patches, false, pack);
+                    gemm::gemm::<L>(shape, a, b, patches, None, pack);
                     for row in 0..count {
                         let (at, i) = picture(first + row);
                         let from = left.add(row * across * patch);
@@ -219,15 +215,47 @@ fn taps(window: &Window, image: Image, i: usize, mut visit: impl FnMut(usize, us
 /// The image and the patches are valid, and the instruction set of `L` is switched on.
 #[inline(always)]
 unsafe fn unfold_row<L: Lanes>(window: &Window, image: Image, i: usize, from: *const f32, to: *mut f32) {
-    taps(window, image, i, |at, before, x, inside, behind| {
-        // SAFETY: the taps inside lie in the image, and all of them in the patches.
-        unsafe {
-            let to = to.add(at);
-            zero::<L>(to, before);
-            copy::<L>(from.add(x), to.add(before), inside);
-            zero::<L>(to.add(before + inside), behind);
+    let [down, across] = window.kernel;
+    let Image { height, width, channels } = image;
+    let columns = window.count(image).map_or(0, |[_, columns]| columns);
+    let (run, step) = (across * channels, window.stride[1]);
+    // The windows that lie in the image from side to side; a few at its edges do not.
+    let first = window.before[1].div_ceil(step).min(columns);
+    let behind = (width + window.before[1]).checked_sub(across).map_or(0, |last| last / step + 1);
+    let whole = first..behind.clamp(first, columns);
+    for p in 0..down {
+        let row = window.position(0, i, p, height).map(|y| y * width);
+        let edge = |j: usize| {
+            // SAFETY: the taps inside lie in the image, and all of them in the patches.
+            unsafe {
+                let to = to.add((j * down + p) * run);
+                let begin = j * step;
+                let outside = window.before[1].saturating_sub(begin).min(across);
+                let x = (begin + outside).saturating_sub(window.before[1]);
+                let inside = width.saturating_sub(x).min(across - outside);
+                let (outside, row, inside) = match row {
+                    Some(row) if inside > 0 => (outside * channels, row, inside * channels),
+                    _ => (run, 0, 0),
+                };
+                zero::<L>(to, outside);
+                copy::<L>(from.add((row + x) * channels), to.add(outside), inside);
+                zero::<L>(to.add(outside + inside), run - outside - inside);
+            }
+        };
+        let Some(row) = row else {
+            (0..columns).for_each(edge);
+            continue;
+        };
+        (0..whole.start).for_each(edge);
+        for j in whole.clone() {
+            // SAFETY: as above; these windows have all of their taps in the image.
+            unsafe {
+                let at = (row + j * step - window.before[1]) * channels;
+                copy::<L>(from.add(at), to.add((j * down + p) * run), run);
+            }
         }
-    });
+        (whole.end..columns).for_each(edge);
+    }
 }
 
 /// Adds the patches of row `i` of the windows into an image.

@@ -20,6 +20,13 @@ pub struct Matrix {
     pub column: usize,
 }
 
+/// What a product is added to: rows that lie so many floats apart, the result's own or one row again and again.
+#[derive(Clone, Copy)]
+pub struct Plus {
+    pub from: *const f32,
+    pub row: usize,
+}
+
 /// Inner length of one pass: a panel of the right side (this many rows of three registers) fits into the first-level
 /// cache beside what is read of the left side.
 const INNER: usize = 128;
@@ -41,10 +48,10 @@ pub fn pack_floats(m: usize, n: usize, k: usize) -> usize {
     if n <= NARROW { panel.max(swapped) } else { panel }
 }
 
-/// `to` (m × n, dense rows) = a · b, or += where `add`.
+/// `to` (m × n, dense rows) = a · b, or a · b + `plus`.
 ///
 /// # Safety
-/// The matrices are valid for their sizes, `to` overlaps neither, `pack` has room for [`pack_floats`], and the
+/// The matrices are valid for their sizes, `to` overlaps neither, `plus` is valid and `to` itself or apart from it, `pack` has room for [`pack_floats`], and the
 /// instruction set of `L` is switched on.
 #[inline(always)]
 pub unsafe fn gemm<L: Lanes>(
@@ -52,27 +59,26 @@ pub unsafe fn gemm<L: Lanes>(
     a: Matrix,
     b: Matrix,
     to: *mut f32,
-    add: bool,
+    plus: Option<Plus>,
     pack: *mut f32,
 ) {
     if n == 1 && a.column == 1 && b.row == 1 && m > 1 {
-        return dots::<L>(m, k, a, b.start, to, add);
+        return dots::<L>(m, k, a, b.start, to, plus);
     }
     // (A B)ᵀ = Bᵀ Aᵀ: whole registers along m instead of a fraction of one along n. A single column lies in memory
     // as a row does; more of them are computed beside what is packed, and turned back.
     let narrow = n <= NARROW && n < m && a.row == 1;
     let turned = |x: Matrix| Matrix { start: x.start, row: x.column, column: x.row };
-    let beside = narrow && n > 1;
+    let beside = narrow && (n > 1 || plus.is_some_and(|plus| plus.row != n));
     let (shape, left, right) = if narrow { ([n, m, k], turned(b), turned(a)) } else { ([m, n, k], a, b) };
     let (result, rest) = if beside { (pack, pack.add(m * n)) } else { (to, pack) };
     // One call: its blocks are compiled once for every instruction set.
-    blocks::<L>(shape, left, right, result, add && !beside, rest);
+    blocks::<L>(shape, left, right, result, plus.filter(|_| !beside), rest);
     if beside {
         for i in 0..m {
             for j in 0..n {
                 let y = *pack.add(j * m + i);
-                let to = to.add(i * n + j);
-                *to = if add { *to + y } else { y };
+                *to.add(i * n + j) = plus.map_or(y, |plus| *plus.from.add(i * plus.row + j) + y);
             }
         }
     }
@@ -80,7 +86,7 @@ pub unsafe fn gemm<L: Lanes>(
 
 /// One column of results: a dot product each, four rows at a time.
 #[inline(always)]
-unsafe fn dots<L: Lanes>(m: usize, k: usize, a: Matrix, b: *const f32, to: *mut f32, add: bool) {
+unsafe fn dots<L: Lanes>(m: usize, k: usize, a: Matrix, b: *const f32, to: *mut f32, plus: Option<Plus>) {
     let mut row = 0;
     while row < m {
         let rows = (m - row).min(4);
@@ -99,8 +105,8 @@ unsafe fn dots<L: Lanes>(m: usize, k: usize, a: Matrix, b: *const f32, to: *mut 
             p += L::WIDTH;
         }
         for (r, sum) in sums.iter().enumerate().take(rows) {
-            let to = to.add(row + r);
-            *to = if add { *to + sum.total() } else { sum.total() };
+            let (at, y) = (row + r, sum.total());
+            *to.add(at) = plus.map_or(y, |plus| *plus.from.add(at * plus.row) + y);
         }
         row += rows;
     }
@@ -118,7 +124,7 @@ unsafe fn blocks<L: Lanes>(
     a: Matrix,
     b: Matrix,
     to: *mut f32,
-    add: bool,
+    plus: Option<Plus>,
     pack: *mut f32,
 ) {
     let registers = n.div_ceil(L::WIDTH);
@@ -140,20 +146,23 @@ unsafe fn blocks<L: Lanes>(
                 right = pack.cast_const();
             }
             let left = Matrix { start: a.start.add(from * a.column), ..a };
-            let fresh = pass == 0 && !add;
             // The floats of the last register, from 1 up to all of them.
             let tail = columns - (width - 1) * L::WIDTH;
             let result = to.add(column);
+            let plus = match pass {
+                0 => plus.map(|plus| Plus { from: plus.from.add(column), ..plus }),
+                _ => Some(Plus { from: result.cast_const(), row: n }),
+            };
             match width {
-                1 => panel_of::<L, 1, 8>([m, inner], left, right, right_row, result, n, tail, fresh),
+                1 => panel_of::<L, 1, 8>([m, inner], left, right, right_row, result, n, tail, plus),
                 2 if L::WIDTH == WIDEST => {
-                    panel_of::<L, 2, 8>([m, inner], left, right, right_row, result, n, tail, fresh);
+                    panel_of::<L, 2, 8>([m, inner], left, right, right_row, result, n, tail, plus);
                 }
-                2 => panel_of::<L, 2, 6>([m, inner], left, right, right_row, result, n, tail, fresh),
+                2 => panel_of::<L, 2, 6>([m, inner], left, right, right_row, result, n, tail, plus),
                 _ if L::WIDTH == WIDEST => {
-                    panel_of::<L, 3, 8>([m, inner], left, right, right_row, result, n, tail, fresh);
+                    panel_of::<L, 3, 8>([m, inner], left, right, right_row, result, n, tail, plus);
                 }
-                _ => panel_of::<L, 3, 4>([m, inner], left, right, right_row, result, n, tail, fresh),
+                _ => panel_of::<L, 3, 4>([m, inner], left, right, right_row, result, n, tail, plus),
             }
         }
     }
@@ -170,7 +179,7 @@ unsafe fn panel_of<L: Lanes, const V: usize, const ROWS: usize>(
     to: *mut f32,
     to_row: usize,
     tail: usize,
-    fresh: bool,
+    plus: Option<Plus>,
 ) {
     let parts = m.div_ceil(ROWS);
     for part in 0..parts {
@@ -178,6 +187,7 @@ unsafe fn panel_of<L: Lanes, const V: usize, const ROWS: usize>(
         let rows = begin(part + 1, m, parts) - row;
         let a = Matrix { start: a.start.add(row * a.row), ..a };
         let to = to.add(row * to_row);
+        let plus = plus.map(|plus| Plus { from: plus.from.add(row * plus.row), ..plus });
         macro_rules! rows {
             ($($r:literal)*) => {
                 // Where masks cost nothing the blocks of whole registers exist only once, with a mask.
@@ -191,7 +201,7 @@ unsafe fn panel_of<L: Lanes, const V: usize, const ROWS: usize>(
             };
             ($edge:ident: $($r:literal)*) => {
                 match rows {
-                    $($r => L::apart(Block::<V, $r, $edge> { k, a, b, b_row, to, to_row, tail, fresh }),)*
+                    $($r => L::apart(Block::<V, $r, $edge> { k, a, b, b_row, to, to_row, tail, plus }),)*
                     _ => {}
                 }
             };
@@ -222,13 +232,13 @@ struct Block<const V: usize, const R: usize, const EDGE: u8> {
     to: *mut f32,
     to_row: usize,
     tail: usize,
-    fresh: bool,
+    plus: Option<Plus>,
 }
 
 impl<const V: usize, const R: usize, const EDGE: u8> Apart for Block<V, R, EDGE> {
     #[inline(always)]
     unsafe fn run<L: Lanes>(self) {
-        let Block { k, a, b, b_row, to, to_row, tail, fresh } = self;
+        let Block { k, a, b, b_row, to, to_row, tail, plus } = self;
         let last = |v: usize| EDGE == TAIL && v + 1 == V;
         let whole = if EDGE == HALF { V - 1 } else { V };
         let mut sums = [[L::splat(0.0); V]; R];
@@ -259,19 +269,21 @@ impl<const V: usize, const R: usize, const EDGE: u8> Apart for Block<V, R, EDGE>
         }
         for (r, sums) in sums.iter().enumerate() {
             let to = to.add(r * to_row);
+            let plus = plus.map(|plus| plus.from.add(r * plus.row));
             for (v, sum) in sums.iter().enumerate().take(whole) {
-                let to = to.add(v * L::WIDTH);
+                let (to, plus) = (to.add(v * L::WIDTH), plus.map(|from| from.add(v * L::WIDTH)));
                 if last(v) {
-                    let sum = if fresh { *sum } else { sum.add(L::load_first(to, tail)) };
+                    let sum = plus.map_or(*sum, |from| sum.add(L::load_first(from, tail)));
                     sum.store_first(to, tail);
                 } else {
-                    let sum = if fresh { *sum } else { sum.add(L::load(to)) };
+                    let sum = plus.map_or(*sum, |from| sum.add(L::load(from)));
                     sum.store(to);
                 }
             }
             if EDGE == HALF {
-                let to = to.add(whole * L::WIDTH);
-                let sum = if fresh { halves[r] } else { halves[r].half_add(L::Half::half_load(to, tail)) };
+                let (to, plus) = (to.add(whole * L::WIDTH), plus.map(|from| from.add(whole * L::WIDTH)));
+                let half = halves[r];
+                let sum = plus.map_or(half, |from| half.half_add(L::Half::half_load(from, tail)));
                 sum.half_store(to, tail);
             }
         }

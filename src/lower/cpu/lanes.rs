@@ -17,6 +17,18 @@ pub trait Apart {
     unsafe fn run<L: Lanes>(self);
 }
 
+/// Asks for a cache line before it is needed; it need not exist.
+#[inline(always)]
+pub fn prefetch(from: *const f32) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: every x86-64 processor has the instruction, and an address that is not valid does nothing.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(from.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = from;
+}
+
 pub trait Lanes: Copy {
     const WIDTH: usize;
     /// Whether loading and storing a part of a register costs no more than the whole.

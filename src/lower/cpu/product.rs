@@ -93,7 +93,8 @@ unsafe fn all_batches<L: Lanes>(_: PhantomData<L>, product: &Product, bases: &Ba
             let a = gemm::Matrix { start: bases.at(a.at).add(step_a), row: a.row, column: a.column };
             let b = gemm::Matrix { start: bases.at(b.at).add(step_b), row: b.row, column: b.column };
             let to = bases.at(product.to).add(batch * m * n);
-            gemm::gemm::<L>([m, n, k], a, b, to, product.add, bases.0[0]);
+            let plus = product.add.then_some(gemm::Plus { from: to.cast_const(), row: n });
+            gemm::gemm::<L>([m, n, k], a, b, to, plus, bases.0[0]);
         }
     }
 }

@@ -3,11 +3,17 @@
 #![allow(unsafe_op_in_unsafe_fn)]
 
 use super::kernel::Bases;
-use super::lanes::Lanes;
+use super::lanes::{Lanes, prefetch};
 use super::map::{Arg, Code, Instr, MAX_SCALARS, MAX_SLOTS, Map, Scalar};
 use super::math;
 use super::runs;
 use std::marker::PhantomData;
+
+/// Floats of a cache line.
+const LINE: usize = 16;
+/// A map over so many floats works on tensors that no cache of a core's own holds, and asks for them a tile ahead: the
+/// processor's own foresight ends at every page, and where the instructions of a tile begin.
+const LONG: usize = 1 << 18;
 
 /// Runs a map.
 ///
@@ -33,6 +39,9 @@ pub unsafe fn execute<L: Lanes>(_: PhantomData<L>, map: &Map, bases: &Bases<'_>)
     for (result, meet) in &map.scattered {
         runs::begin(bases.at(result.at), &map.lengths, &result.strides, *meet);
     }
+    // How much of the next tile is asked for before each instruction, so that memory and arithmetic take turns.
+    let long = total >= LONG && !map.code.is_empty();
+    let share = if long { map.tile.div_ceil(map.code.len()).next_multiple_of(LINE) } else { 0 };
     let mut start = 0;
     while start < total {
         let count = map.tile.min(total - start);
@@ -46,7 +55,17 @@ pub unsafe fn execute<L: Lanes>(_: PhantomData<L>, map: &Map, bases: &Bases<'_>)
                 runs::gather::<L>(bases.at(leaf.at), to, &map.lengths, &leaf.strides, start, count);
             }
         }
+        let next = if share > 0 { map.tile.min(total - start - count) } else { 0 };
+        let mut asked = 0;
         for instr in &map.code {
+            let end = next.min(asked + share);
+            while asked < end {
+                // Line by line: in bursts some of them are forgotten.
+                for leaf in map.leaves.iter().chain(&map.results) {
+                    prefetch(slots[usize::from(leaf.slot)].add(count + asked));
+                }
+                asked += LINE;
+            }
             run::<L>(instr, &slots, &scalars, count);
         }
         for (result, meet) in &map.scattered {
