@@ -69,6 +69,25 @@ fn neutral_elements_and_double_negations_vanish() {
 }
 
 #[test]
+fn a_choice_by_a_mask_of_numbers_asks_what_the_mask_asked() {
+    let chosen = |yes: f64, no: f64| {
+        passed(|tape| {
+            let (a, b) = (tape.input(&[4]), tape.input(&[4]));
+            let number = |x: f64| tape.full(x, a.shape);
+            let y = a.less_than(b).select(number(yes), number(no)).select(a, b);
+            (vec![Port::single("a", a), Port::single("b", b)], Port::single("y", y))
+        })
+    };
+    let last = |dump: &str| dump.lines().last().unwrap().to_string();
+    for (yes, no, expected) in [(0.0, 1.0, "%2 %1 %0"), (2.0, 0.0, "%2 %0 %1")] {
+        let dump = chosen(yes, no);
+        assert_eq!(ops(&dump), ["less_than", "select"], "{dump}");
+        assert!(last(&dump).contains(expected), "{dump}");
+    }
+    assert_eq!(ops(&chosen(1.0, f64::NAN)).iter().filter(|op| *op == "select").count(), 2);
+}
+
+#[test]
 fn batches_with_one_right_side_and_transposes_become_one_plain_product() {
     let dump = passed(|tape| {
         let (x, w) = (tape.input(&[8, 10, 4]), tape.input(&[6, 4]));

@@ -47,8 +47,26 @@ fn rule(out: &mut Rewriter, step: &Step) -> Option<usize> {
         }
         Op::Select => match number(out, 0) {
             Some(mask) => Some(input(if mask != 0.0 { 1 } else { 2 })),
-            None => (input(1) == input(2)).then(|| input(1)),
+            None if input(1) == input(2) => Some(input(1)),
+            None => {
+                let (mask, swapped) = asked(out, input(0))?;
+                let (yes, no) = if swapped { (input(2), input(1)) } else { (input(1), input(2)) };
+                Some(out.push(Op::Select, &[mask, yes, no]))
+            }
         },
+        _ => None,
+    }
+}
+
+/// What a mask that was selected from numbers was selected by, and whether it says the opposite.
+fn asked(out: &Rewriter, mask: usize) -> Option<(usize, bool)> {
+    if out.op(mask) != Op::Select {
+        return None;
+    }
+    let set = |which: usize| out.splat(out.input(mask, which)).filter(|x| !x.is_nan()).map(|x| x != 0.0);
+    match (set(1)?, set(2)?) {
+        (true, false) => Some((out.input(mask, 0), false)),
+        (false, true) => Some((out.input(mask, 0), true)),
         _ => None,
     }
 }
