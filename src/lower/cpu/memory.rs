@@ -2,7 +2,7 @@
 
 use super::kernel::{Access, Address, Kernel};
 use super::layout::Layout;
-use crate::lower::arena::{Arena, Life};
+use crate::lower::arena::{self, Life};
 use crate::lower::doors::Doors;
 use crate::lower::draft::Draft;
 use std::collections::HashMap;
@@ -37,21 +37,26 @@ pub fn plan(draft: &Draft, layout: &Layout, doors: &Doors, mut stages: [Vec<Kern
         });
     }
     let mut places = outside(draft, layout, doors);
+    let taken = take_over(&mut stages, &mut lives, &places, size);
     let mut order: Vec<(usize, Life)> =
         lives.into_iter().filter(|(buffer, _)| !places.contains_key(buffer)).collect();
     order.sort_unstable_by_key(|(buffer, life)| (life.first, *buffer));
     let registers = stages.iter().flatten().map(Kernel::register_floats).max().unwrap_or(0);
-    let mut arena = Arena::new(registers);
+    let floats = |buffer: usize| size(buffer).next_multiple_of(LINE);
+    let (both, one): (Vec<_>, Vec<_>) =
+        order.into_iter().partition(|(_, life)| life.first < early && life.last >= early);
     let mut kept = 0;
-    for (buffer, life) in order {
-        let floats = size(buffer).next_multiple_of(LINE);
-        let at = if life.first < early && life.last >= early {
-            kept += floats;
-            Address { base: KEPT, offset: kept - floats }
-        } else {
-            Address { base: SCRATCH, offset: arena.take(floats, life) }
-        };
-        places.insert(buffer, at);
+    for (buffer, _) in both {
+        places.insert(buffer, Address { base: KEPT, offset: kept });
+        kept += floats(buffer);
+    }
+    let wanted: Vec<(usize, Life)> = one.iter().map(|(buffer, life)| (floats(*buffer), *life)).collect();
+    let (offsets, top) = arena::places(registers, &wanted);
+    for ((buffer, _), offset) in one.into_iter().zip(offsets) {
+        places.insert(buffer, Address { base: SCRATCH, offset });
+    }
+    for (buffer, from) in taken {
+        places.insert(buffer, places[&from]);
     }
     for kernel in stages.iter_mut().flatten() {
         kernel.addresses(&mut |address, access, _| {
@@ -60,7 +65,43 @@ pub fn plan(draft: &Draft, layout: &Layout, doors: &Doors, mut stages: [Vec<Kern
             *address = Address { base: place.base, offset: place.offset + address.offset };
         });
     }
-    Planned { stages, scratch_floats: arena.top, kept_floats: kept }
+    Planned { stages, scratch_floats: top, kept_floats: kept }
+}
+
+/// Results that lie where a tensor lay that their own kernel reads last, with the buffer whose place it is. That buffer
+/// lives on for them, and they have no life of their own.
+fn take_over(
+    stages: &mut [Vec<Kernel>; 2],
+    lives: &mut HashMap<usize, Life>,
+    outside: &HashMap<usize, Address>,
+    size: impl Fn(usize) -> usize,
+) -> HashMap<usize, usize> {
+    let early = stages[0].len();
+    let mut owners: HashMap<usize, usize> = HashMap::new();
+    for (number, kernel) in stages.iter_mut().flatten().enumerate() {
+        let mut named: Vec<u32> = Vec::new();
+        kernel.addresses(&mut |address, _, _| named.push(address.base));
+        let Kernel::Map(map) = kernel else { continue };
+        let once = |buffer: u32| named.iter().filter(|base| **base == buffer).count() == 1;
+        for (leaf, result) in map.takeovers() {
+            let (from, to) = (leaf as usize, result as usize);
+            let owner = owners.get(&from).copied().unwrap_or(from);
+            let (Some(old), Some(new)) = (lives.get(&owner).copied(), lives.get(&to).copied()) else {
+                continue;
+            };
+            let whole = size(from) == map.total() && size(to) == map.total();
+            let free = !outside.contains_key(&owner) && !outside.contains_key(&to);
+            let follows = old.last == number && new.first == number;
+            // What is kept from one stage to the next lies apart, and outlives every run of the second.
+            let together = (old.first < early) == (new.last < early);
+            if whole && free && follows && together && once(leaf) && once(result) {
+                owners.insert(to, owner);
+                lives.insert(owner, Life { last: new.last, ..old });
+                lives.remove(&to);
+            }
+        }
+    }
+    owners
 }
 
 fn is_input(draft: &Draft, buffer: u32) -> bool {

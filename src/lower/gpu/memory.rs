@@ -3,7 +3,7 @@
 use super::kernel::Kernel;
 use super::layout::Layout;
 use crate::graph::Plan;
-use crate::lower::arena::{Arena, Life};
+use crate::lower::arena::{self, Life};
 use crate::lower::doors::Doors;
 use crate::lower::draft::Draft;
 use std::collections::BTreeMap;
@@ -69,22 +69,26 @@ pub fn plan(plan: &Plan, draft: &Draft, layout: &Layout, doors: &Doors, stages: 
     let mut order: Vec<(usize, Life)> =
         lives.into_iter().filter(|(buffer, _)| !memory.places.contains_key(buffer)).collect();
     order.sort_by_key(|(buffer, life)| (life.first, *buffer));
-    let mut arena = Arena::new(top);
+    let floats = |buffer: usize| size(buffer).next_multiple_of(LINE);
+    let mut wanted: Vec<(usize, (usize, Life))> = Vec::with_capacity(order.len());
     for (buffer, life) in order {
-        let floats = size(buffer).next_multiple_of(LINE);
         if memory.largest.as_ref().is_none_or(|(_, most)| size(buffer) > *most) {
             let step = &draft.steps[buffer];
             let label = if step.label.is_empty() { String::new() } else { format!(" in {}", step.label) };
             memory.largest = Some((format!("{} {:?}{label}", step.op, step.shape), size(buffer)));
         }
-        let place = if life.first < early && life.last >= early {
-            memory.kept_floats += floats;
-            Place { memory: KEPT, offset: memory.kept_floats - floats }
+        if life.first < early && life.last >= early {
+            memory.places.insert(buffer, Place { memory: KEPT, offset: memory.kept_floats });
+            memory.kept_floats += floats(buffer);
         } else {
-            Place { memory: SCRATCH, offset: arena.take(floats, life) }
-        };
-        memory.places.insert(buffer, place);
+            wanted.push((buffer, (floats(buffer), life)));
+        }
     }
-    memory.scratch_floats = arena.top;
+    let lives: Vec<(usize, Life)> = wanted.iter().map(|(_, wanted)| *wanted).collect();
+    let (offsets, top) = arena::places(top, &lives);
+    for ((buffer, _), offset) in wanted.into_iter().zip(offsets) {
+        memory.places.insert(buffer, Place { memory: SCRATCH, offset });
+    }
+    memory.scratch_floats = top;
     memory
 }
