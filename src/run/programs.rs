@@ -269,6 +269,9 @@ impl Programs {
         if sum.iter().all(|g| g.is_finite()) && batch.iter().all(|work| work.loss.is_finite()) {
             return Ok(sum);
         }
+        eprintln!(
+            "mamlx: a number is not finite; the task is computed once more, slowly, to find where it was born"
+        );
         // A device that adds up the gradients itself does not tell whose was not finite.
         let born = |work: &TaskWork| {
             let TaskWork { support, query, .. } = work;
