@@ -151,23 +151,5 @@ impl Rewriter {
 
 /// Whether the op works on each element alone.
 pub fn elementwise(op: &Op) -> bool {
-    use Op::*;
-    matches!(
-        op,
-        Neg | Recip
-            | Sqrt
-            | Exp
-            | Log
-            | Sin
-            | Tanh
-            | Relu
-            | Add
-            | Sub
-            | Mul
-            | Div
-            | Max
-            | LessThan
-            | Select
-            | StopGradient
-    )
+    op.is_elementwise()
 }

@@ -17,7 +17,7 @@ pub struct Failed<'a> {
     /// The task's parameters, and their names.
     pub task: &'a [f32],
     pub names: &'a [String],
-    /// What the plugin drew the task from; none of a test task.
+    /// What the plugin drew the task from; none of a test task, or where every episode draws its own.
     pub seed: Option<u64>,
 }
 
@@ -139,6 +139,7 @@ impl fmt::Display for Failed<'_> {
         let values = self.names.iter().zip(self.task).map(|(name, value)| format!("{name} {value}"));
         let seed = self.seed.map(|seed| format!("seed {seed}"));
         let known: Vec<String> = values.chain(seed).collect();
-        write!(f, "task {} ({})", self.number, known.join(", "))
+        let known = if known.is_empty() { String::new() } else { format!(" ({})", known.join(", ")) };
+        write!(f, "task {}{known}", self.number)
     }
 }

@@ -184,6 +184,15 @@ unsafe fn by_rows<L: Lanes>(_: PhantomData<L>, conv: &Conv, bases: &Bases<'_>) {
     }
 }
 
+/// Of window `j` of a row: its taps before the image, the column of the first in it, and how many are in it.
+#[inline(always)]
+fn across_image(window: &Window, width: usize, j: usize) -> (usize, usize, usize) {
+    let (across, begin) = (window.kernel[1], j * window.stride[1]);
+    let outside = window.before[1].saturating_sub(begin).min(across);
+    let x = (begin + outside).saturating_sub(window.before[1]);
+    (outside, x, width.saturating_sub(x).min(across - outside))
+}
+
 /// Visits each row of taps of each window in a row of windows: where it lies in the patches, the taps before the image,
 /// the taps in it and where they begin there, and the taps behind it.
 #[inline(always)]
@@ -192,10 +201,7 @@ fn taps(window: &Window, image: Image, i: usize, mut visit: impl FnMut(usize, us
     let Image { height, width, channels } = image;
     let columns = window.count(image).map_or(0, |[_, columns]| columns);
     for j in 0..columns {
-        let begin = j * window.stride[1];
-        let outside = window.before[1].saturating_sub(begin).min(across);
-        let x = (begin + outside).saturating_sub(window.before[1]);
-        let inside = width.saturating_sub(x).min(across - outside);
+        let (outside, x, inside) = across_image(window, width, j);
         for p in 0..down {
             let at = (j * down + p) * across * channels;
             // One call, so that it is compiled in place, where the instruction set is switched on.
@@ -229,10 +235,7 @@ unsafe fn unfold_row<L: Lanes>(window: &Window, image: Image, i: usize, from: *c
             // SAFETY: the taps inside lie in the image, and all of them in the patches.
             unsafe {
                 let to = to.add((j * down + p) * run);
-                let begin = j * step;
-                let outside = window.before[1].saturating_sub(begin).min(across);
-                let x = (begin + outside).saturating_sub(window.before[1]);
-                let inside = width.saturating_sub(x).min(across - outside);
+                let (outside, x, inside) = across_image(window, width, j);
                 let (outside, row, inside) = match row {
                     Some(row) if inside > 0 => (outside * channels, row, inside * channels),
                     _ => (run, 0, 0),

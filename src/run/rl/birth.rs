@@ -63,9 +63,8 @@ impl TaskWork {
                     let inputs = [&piece[..], &self.old.piece(number)].concat();
                     replay("the outer loss", &outer, &inputs).map(|mut outputs| outputs.swap_remove(2))
                 })?;
-                let stage = "the adjoint of";
                 return match suspect.through {
-                    true => self.back(programs, &thetas, suspect.rate, stage, &mut adjoint),
+                    true => self.back(programs, &thetas, suspect.rate, &mut adjoint),
                     false => Ok(()),
                 };
             }
@@ -74,7 +73,7 @@ impl TaskWork {
         let mut tangent = vector.to_vec();
         if suspect.through {
             for phase in 0..phases {
-                self.step(programs, (&thetas, phase), suspect.rate, "the tangent of", &mut tangent)?;
+                self.step(programs, (&thetas, phase), suspect.rate, false, &mut tangent)?;
             }
         }
         let fisher = policy.fisher(&[], rows);
@@ -84,7 +83,7 @@ impl TaskWork {
             replay("the Fisher product", &fisher, &inputs).map(|mut outputs| outputs.swap_remove(0))
         })?;
         if suspect.through {
-            self.back(programs, &thetas, suspect.rate, "the adjoint of", &mut product)?;
+            self.back(programs, &thetas, suspect.rate, &mut product)?;
         }
         Ok(())
     }
@@ -109,30 +108,38 @@ impl TaskWork {
         programs: &Programs,
         thetas: &[Vec<f32>],
         rate: f32,
-        stage: &str,
         vector: &mut Vec<f32>,
     ) -> Result<(), String> {
         (0..thetas.len() - 1)
             .rev()
-            .try_for_each(|phase| self.step(programs, (thetas, phase), rate, stage, vector))
+            .try_for_each(|phase| self.step(programs, (thetas, phase), rate, true, vector))
     }
 
-    /// `vector` less rate ∇²L times it, which is the product with an inner step's Jacobian.
+    /// `vector` less rate ∇²L times it, which is the product with an inner step's Jacobian, or with its transpose. What the
+    /// policy does not adapt is held as in the update itself.
     fn step(
         &self,
         programs: &Programs,
         (thetas, phase): (&[Vec<f32>], usize),
         rate: f32,
-        stage: &str,
+        transposed: bool,
         vector: &mut Vec<f32>,
     ) -> Result<(), String> {
-        let stage = format!("{stage} inner step {}", phase + 1);
+        let of = if transposed { "adjoint" } else { "tangent" };
+        let stage = format!("the {of} of inner step {}", phase + 1);
+        let mut held = vector.clone();
+        if transposed {
+            programs.layout.hold(&mut held);
+        }
         let plan = programs.policy.policy_curvature(&[], programs.rows);
-        let product = self.pieces(phase, vector.len(), |number| {
+        let mut product = self.pieces(phase, held.len(), |number| {
             let piece = self.steps[phase].piece(number).inputs(&thetas[phase]);
-            let inputs = [&piece[..], &[&vector[..]]].concat();
+            let inputs = [&piece[..], &[&held[..]]].concat();
             replay(&stage, &plan, &inputs).map(|mut outputs| outputs.swap_remove(0))
         })?;
+        if !transposed {
+            programs.layout.hold(&mut product);
+        }
         *vector = update(&stage, &programs.layout, vector, rate, &product)?;
         Ok(())
     }

@@ -77,8 +77,8 @@ impl Evaluation<'_> {
             if step < steps {
                 let rate = rates(step);
                 let adapted = work.adapt(self.programs, thread, 0, &theta, rate)?;
-                work.thetas = vec![theta, adapted.clone()];
                 if adapted.iter().any(|x| !x.is_finite()) {
+                    work.thetas = vec![theta, adapted];
                     let what = What::Adapted;
                     let suspect = Suspect { start: &work.thetas[0], rate, through: false, what };
                     let born = work.birth(self.programs, suspect);

@@ -193,13 +193,14 @@ impl Reinforcement {
     fn sample(&mut self, state: &State, manner: Manner) -> Result<()> {
         let (spec, horizon, names) = (&self.spec, self.horizon, &self.task_names);
         let programs = &self.programs[&manner.sight];
+        let none: Vec<f32> = vec![];
         self.workers.each(&mut self.batch, |thread, bench, number, work| {
             let mut task = vec![0.0; names.len()];
             work.seed = seed_at(spec.seed, Purpose::TrainTask, state.iteration, number as u32, 0);
             if !manner.redraw {
                 bench.env.instance.sample_task(work.seed, &mut task)?;
             }
-            work.task.clone_from(&task);
+            work.task.clone_from(if manner.redraw { &none } else { &task });
             work.estimator = if manner.second_order { spec.outer.estimator } else { Estimator::Maml };
             work.tasks_seen = if manner.redraw { 0 } else { 1 };
             work.env_steps = 0;
@@ -226,9 +227,10 @@ impl Reinforcement {
                     outer: &spec.outer,
                 };
                 let theta = work.thetas[phase].clone();
-                let failed = Failed { number, task: &task, names, seed: Some(work.seed) };
-                let collected = work.collect(programs, thread, bench, phase, &theta, how);
-                collected.map_err(|error| birth::at(&birth::place(state, Some(&failed)), error))?;
+                work.collect(programs, thread, bench, phase, &theta, how).map_err(|error| {
+                    let failed = failed(number, work, names, manner);
+                    birth::at(&birth::place(state, Some(&failed)), error)
+                })?;
                 if !last {
                     let began = Instant::now();
                     let rate = spec.inner.rate as f32;
@@ -265,7 +267,7 @@ impl Reinforcement {
         let through = manner.second_order && manner.inner_steps > 0;
         let suspect = Suspect { start, rate: self.spec.inner.rate as f32, through, what };
         let born = work.birth(&self.programs[&manner.sight], suspect);
-        let failed = Failed { number, task: &work.task, names: &self.task_names, seed: Some(work.seed) };
+        let failed = failed(number, work, &self.task_names, manner);
         Err(birth::stopped(state, Some(&failed), what.name(), born))
     }
 
@@ -462,6 +464,11 @@ impl Learner for Reinforcement {
         self.spent()?;
         Ok(rows)
     }
+}
+
+/// What is known of a task; where every episode draws its own, that is its number.
+fn failed<'a>(number: usize, work: &'a TaskWork, names: &'a [String], manner: Manner) -> Failed<'a> {
+    Failed { number, task: &work.task, names, seed: (!manner.redraw).then_some(work.seed) }
 }
 
 fn all_finite(numbers: &[f32]) -> bool {
