@@ -191,6 +191,80 @@ fn a_finished_run_is_not_repeated_and_another_spec_is_refused_in_its_folder() {
     assert_eq!(std::fs::read(out.join("train.csv")).unwrap(), before, "nothing saved is touched");
 }
 
+/// What `--from` says on stderr, after a run that must be the same as one from the beginning.
+fn longer(spec: &str, small: &[&str], shorter: &Path, what: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let (whole, on) = (folder.path().join("whole"), folder.path().join("on"));
+    run(spec, &whole, small);
+    let said = run(spec, &on, &[small, &["--from", shorter.to_str().unwrap()]].concat());
+    assert_same(&whole, &on, what);
+    String::from_utf8_lossy(&said.stderr).to_string()
+}
+
+#[test]
+fn a_longer_run_takes_what_a_shorter_one_has_learnt_and_writes_the_same_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    // Its last evaluation and its last row are none of the longer run's, nor is what it found best.
+    let sets = ["outer.iterations=30", "eval.every=5", "eval.select=best"].map(|set| ["--set", set]);
+    let finished = folder.path().join("finished");
+    run("experiments/sinusoid.yaml", &finished, &[&SINUSOID[..], sets.as_flattened()].concat());
+    let sets = ["outer.iterations=45", "eval.select=best", "methods=[context, maml, random, averaged]"];
+    let small = [&SINUSOID[..], sets.map(|set| ["--set", set]).as_flattened()].concat();
+    let said = longer("experiments/sinusoid.yaml", &small, &finished, "from a finished run");
+    for taken in ["maml: the first 30 ", "random: the first 0 ", "averaged: the first 10 "] {
+        assert!(said.contains(&format!("{taken}meta-iterations are those of s0-")), "{said}");
+    }
+
+    // A run that was killed, in the middle of a method.
+    let killed = folder.path().join("killed");
+    let sets = ["outer.iterations=1000000", "outer.log_every=1"].map(|set| ["--set", set]);
+    let args =
+        ["run", "experiments/sinusoid.yaml", "--out", killed.to_str().unwrap(), "--checkpoint-every", "0"];
+    let endless = [&args[..], &SINUSOID, sets.as_flattened()].concat();
+    let mut child = mamlx(&endless).stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+    while std::fs::metadata(killed.join("train.csv")).map_or(0, |m| m.len()) < 2000 {
+        assert!(child.try_wait().unwrap().is_none(), "the run ended by itself");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let rows = std::fs::read_to_string(killed.join("train.csv")).unwrap().lines().count();
+    let (total, every) = (format!("outer.iterations={}", rows + 20), ["--set", "outer.log_every=1"]);
+    let small = [&SINUSOID[..], &["--set", &total, "--set", "methods=[maml]"], &every].concat();
+    let said = longer("experiments/sinusoid.yaml", &small, &killed, "from a killed run");
+    assert!(said.contains("maml: the first "), "{said}");
+
+    // A trust region needs no checkpoint: the weights are all that it has.
+    let weights = folder.path().join("weights");
+    run("experiments/point_nav.yaml", &weights, &POINT);
+    for number in mamlx::record::generations::numbers(&weights).unwrap() {
+        std::fs::remove_file(mamlx::record::generations::file_of(&weights, number)).unwrap();
+    }
+    let small = [&POINT[..], &["--set", "outer.iterations=5"]].concat();
+    let said = longer("experiments/point_nav.yaml", &small, &weights, "from weights alone");
+    assert!(said.contains("maml: the first 3 "), "{said}");
+}
+
+#[test]
+fn another_experiment_is_nothing_to_go_on_from() {
+    let folder = tempfile::tempdir().unwrap();
+    let (shorter, on) = (folder.path().join("shorter"), folder.path().join("on"));
+    run("experiments/sinusoid.yaml", &shorter, &SINUSOID);
+    let refused = |more: &[&str], why: &str| {
+        let args = ["run", "experiments/sinusoid.yaml", "--out", on.to_str().unwrap(), "--from"];
+        let args = [&args[..], &[shorter.to_str().unwrap()], &SINUSOID, more].concat();
+        let output = mamlx(&args).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stderr).to_string();
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        assert!(text.contains(why), "{text}");
+    };
+    refused(&["--set", "inner.rate=0.5"], "\n  inner.rate: there 0.001, here 0.5");
+    refused(
+        &["--set", "outer.iterations=20", "--set", "methods=[maml]"],
+        "learnt nothing that this run could use (methods maml, at most 20 meta-iterations)",
+    );
+}
+
 #[cfg(unix)]
 #[test]
 fn signals_stop_a_run_cleanly_and_it_goes_on() {

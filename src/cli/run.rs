@@ -23,6 +23,10 @@ pub struct Run {
     /// Start over, whatever the folder holds.
     #[arg(long)]
     fresh: bool,
+    /// Take what a shorter run of this experiment has learnt, instead of computing it again. Its spec may differ in
+    /// outer.iterations, outer.log_every, methods and eval.every; the results are the same bytes as without it.
+    #[arg(long, value_name = "DIR")]
+    from: Option<PathBuf>,
     /// Write a checkpoint at most this often; results do not depend on it.
     #[arg(long, value_name = "SECS", default_value_t = 30)]
     checkpoint_every: u32,
@@ -50,7 +54,9 @@ impl Run {
             folder.display()
         );
         let checkpoint_every = Duration::from_secs(u64::from(self.checkpoint_every));
-        let options = Options { threads, fresh: self.fresh, checkpoint_every, label: None, deadline: None };
+        let from = self.from.clone();
+        let options =
+            Options { threads, fresh: self.fresh, from, checkpoint_every, label: None, deadline: None };
         let finished = session::run(&experiment, &folder, &options)?;
         if !finished.already {
             pictures(&folder, &spec.name, &finished)?;

@@ -6,6 +6,7 @@
 //! | `certificate` | the meta-gradient, held against differences before it is trusted |
 //! | `forecast` | parameters, work, memory and time of an experiment, before it runs |
 //! | `session` | the loop over methods and meta-iterations: rows, evaluations, checkpoints, signals |
+//! | `prior` | what a shorter run has learnt, for a longer one |
 //! | `saved` | saved weights, evaluated without training |
 //! | `selection` | which evaluations are made, and of which parameters |
 //! | `sweep` | the runs of a sweep, several at a time |
@@ -43,6 +44,7 @@ pub mod learner;
 pub mod meta_gradient;
 pub mod optimizer;
 pub mod paper;
+pub mod prior;
 pub mod programs;
 pub mod reduce;
 pub mod replay;

@@ -90,6 +90,7 @@ fn one(
     let session = session::Options {
         threads: options.threads,
         fresh: false,
+        from: None,
         checkpoint_every: options.checkpoint_every,
         label: Some(spec.name.clone()),
         deadline: share.and_then(|share| Instant::now().checked_add(share)),

@@ -3,6 +3,7 @@
 use super::certificate::certificates;
 use super::experiment::Experiment;
 use super::learner::{Learner, State};
+use super::prior::{FREE, Prior};
 use super::saved::{iterations, parameters};
 use super::selection;
 use super::signals::{RESUMABLE, StopRequest};
@@ -13,13 +14,13 @@ use crate::record::folder::SPEC_FILE;
 use crate::record::row::TEST;
 use crate::record::weights::{Tensor, Weights};
 use crate::record::{
-    Against, Checkpoint, Comparison, EvalRow, Manifest, Packer, Progress, RunFolder, Stamp, Status,
+    Against, Checkpoint, Comparison, EvalRow, Manifest, Packer, Progress, RunFolder, Short, Stamp, Status,
     SummaryRow, TimingRow, TrainRow, Unpacker, read, summarise,
 };
 use crate::spec::settings::{differing, settings_of};
 use crate::spec::{Method, Spec, Word};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// Weights and summary are written at most in one part of so many of the time.
@@ -30,6 +31,8 @@ pub struct Options {
     pub threads: usize,
     /// Start over, whatever the folder holds.
     pub fresh: bool,
+    /// The folder of a shorter run of this experiment, whose states are not computed again.
+    pub from: Option<PathBuf>,
     /// A checkpoint is written at most this often, and whenever a method or the run ends.
     pub checkpoint_every: Duration,
     /// Stands before every line of progress, where several runs share a terminal.
@@ -72,12 +75,16 @@ pub fn run(experiment: &Experiment, folder: &Path, options: &Options) -> Result<
         );
     }
     let data = experiment.data_record()?;
-    let manifest = |status, message| Manifest {
-        data: data.clone(),
-        ..experiment.manifest(status, message, threads, &gradients)
+    let mut learner = experiment.learner(threads)?;
+    let from = options.from.as_deref();
+    let prior = from.map(|from| Prior::open(from, experiment, &*learner)).transpose()?;
+    let manifest = |status, message| {
+        let mut manifest = experiment.manifest(status, message, threads, &gradients);
+        let of = prior.iter().map(|prior| ("from".to_string(), prior.run().to_string()));
+        manifest.extra.extend(of);
+        Manifest { data: data.clone(), ..manifest }
     };
     folder.write_manifest(&manifest(Status::Running, None))?;
-    let mut learner = experiment.learner(threads)?;
     // Before the tables are emptied: a checkpoint of rows that are gone would be taken for an edited table.
     if checkpoint.is_none() {
         folder.clear_checkpoints()?;
@@ -87,6 +94,8 @@ pub fn run(experiment: &Experiment, folder: &Path, options: &Options) -> Result<
         spec: &experiment.spec,
         rows: if checkpoint.is_some() { read::read_eval(&folder.file("eval.csv"))?.rows } else { vec![] },
         weights: saved_weights(&folder, &experiment.spec, checkpoint.is_some())?,
+        learnt: vec![],
+        prior: prior.as_ref(),
         folder,
         stamp,
         unpublished: false,
@@ -122,13 +131,20 @@ fn resumable(folder: &RunFolder, spec: &Spec, stamp: &Stamp) -> Result<Option<Ch
     let Some(checkpoint) = found.checkpoint else { return Ok(None) };
     let same_spec = checkpoint.stamp.spec_hash == stamp.spec_hash;
     let keys = if same_spec { vec![] } else { changed_keys(folder, spec) };
+    let free = |line: &String| FREE.iter().any(|key| line.starts_with(&format!("{key}:")));
+    let usable = !keys.is_empty() && keys.iter().all(free);
     let differences = checkpoint.stamp.differences(stamp, keys);
     if differences.is_empty() {
         return Ok(Some(checkpoint));
     }
+    let path = folder.path().display();
+    let more = if usable {
+        format!("; --from {path} goes on there from what this one has learnt")
+    } else {
+        String::new()
+    };
     Err(Error::Input(format!(
-        "{} holds another run:\n  {}\nUse another folder (--out), or --fresh to start over in this one.",
-        folder.path().display(),
+        "{path} holds another run:\n  {}\nUse another folder (--out{more}), or --fresh to start over in this one.",
         differences.join("\n  ")
     )))
 }
@@ -161,6 +177,9 @@ struct Session<'a> {
     /// Every evaluation row so far, for the summary.
     rows: Vec<EvalRow>,
     weights: Weights,
+    /// What the methods before the present one have learnt: a longer run starts there.
+    learnt: Vec<State>,
+    prior: Option<&'a Prior>,
     /// Evaluations that the weights and the summary on disk do not have yet.
     unpublished: bool,
     published: Instant,
@@ -175,19 +194,39 @@ struct Session<'a> {
 
 impl Session<'_> {
     fn train_all(&mut self, learner: &mut dyn Learner, from: Option<&Checkpoint>) -> Result<()> {
-        let (first, mut resumed) = match from {
-            Some(checkpoint) => unpack(checkpoint, &self.spec.methods)?,
-            None => (0, None),
-        };
+        let saved = from.map(|checkpoint| unpack(checkpoint, &self.spec.methods)).transpose()?;
+        let Saved { number: first, state: mut resumed, learnt } = saved.unwrap_or_default();
+        self.learnt = learnt;
         let evaluated = |row: &EvalRow| format!("{}/{}/", row.method, row.iteration);
         let known: std::collections::BTreeSet<String> = self.rows.iter().map(evaluated).collect();
         self.weights.tensors.retain(|tensor| known.iter().any(|prefix| tensor.name.starts_with(prefix)));
         for number in first..self.spec.methods.len() {
             let method = self.spec.methods[number];
-            let state = resumed.take().unwrap_or_else(|| start(self.spec, learner, method));
+            let state = match resumed.take() {
+                Some(state) => state,
+                None => self.begin(learner, method)?,
+            };
             self.train(learner, number, state)?;
         }
         self.write_summary()
+    }
+
+    /// A method before its first meta-iteration here: with what another run has learnt of it, if there is one.
+    fn begin(&mut self, learner: &dyn Learner, method: Method) -> Result<State> {
+        let taken = self.prior.and_then(|prior| Some((prior, prior.of(self.spec, method)?)));
+        let Some((prior, taken)) = taken else {
+            return Ok(start(self.spec, learner, method));
+        };
+        let (word, done) = (method.word(), taken.state.iteration);
+        eprintln!("mamlx: {word}: the first {done} meta-iterations are those of {}", prior.run());
+        taken.train.iter().try_for_each(|row| self.folder.train(row))?;
+        taken.timing.iter().try_for_each(|row| self.folder.timing(row))?;
+        taken.eval.iter().try_for_each(|row| self.folder.eval(row))?;
+        self.folder.flush()?;
+        self.unpublished |= !taken.eval.is_empty();
+        self.rows.extend(taken.eval);
+        self.weights.tensors.extend(taken.weights);
+        Ok(taken.state)
     }
 
     fn train(&mut self, learner: &mut dyn Learner, number: usize, mut state: State) -> Result<()> {
@@ -199,7 +238,8 @@ impl Session<'_> {
         // Every regressor has a row, which says how well it does.
         let log_every = if method.averages() { 1 } else { self.spec.outer.log_every as u64 };
         let mut progress = Progress::start(self.label.as_deref(), method.word(), state.iteration, total);
-        if total == 0 {
+        let known = self.rows.iter().any(|row| row.method == method.word());
+        if total == 0 && !known {
             self.evaluate(learner, &state, &progress)?;
         }
         while state.iteration < total {
@@ -243,6 +283,7 @@ impl Session<'_> {
         }
         self.conclude(learner, method, &progress)?;
         progress.finish();
+        self.learnt.push(state);
         self.commit(number + 1, None)
     }
 
@@ -340,7 +381,7 @@ impl Session<'_> {
     fn commit(&mut self, number: usize, state: Option<&State>) -> Result<()> {
         // A checkpoint promises the weights of every evaluation before it.
         self.publish(true)?;
-        self.folder.commit(&self.stamp, pack(number, state))?;
+        self.folder.commit(&self.stamp, pack(number, state, &self.learnt))?;
         self.committed = Instant::now();
         Ok(())
     }
@@ -407,34 +448,61 @@ pub fn summary(spec: &Spec, rows: &[EvalRow]) -> Vec<SummaryRow> {
     })
 }
 
-/// `number`: the method to go on with; without a state it has yet to start.
-fn pack(number: usize, state: Option<&State>) -> BTreeMap<String, Vec<u8>> {
+/// What a checkpoint says of the methods.
+#[derive(Default)]
+pub(super) struct Saved {
+    /// The method to go on with; without a state it has yet to start.
+    number: usize,
+    pub state: Option<State>,
+    /// What the methods before it have learnt.
+    pub learnt: Vec<State>,
+}
+
+/// Sections of a checkpoint: of the method that trains, and of those before it by their words.
+const STATE: &str = "state";
+const LEARNT: &str = "learnt/";
+
+fn pack(number: usize, state: Option<&State>, learnt: &[State]) -> BTreeMap<String, Vec<u8>> {
     let mut packer = Packer::new();
     packer.u64(number as u64).u64(u64::from(state.is_some()));
-    if let Some(state) = state {
-        packer.u64(state.iteration).u64(state.tasks_seen).u64(state.env_steps);
-        packer.f32s(&state.theta).bytes(&state.optimizer);
-    }
-    BTreeMap::from([("state".to_string(), packer.finish())])
+    state.into_iter().for_each(|state| pack_state(&mut packer, state));
+    let of_learnt = |state: &State| {
+        let mut packer = Packer::new();
+        pack_state(&mut packer, state);
+        (format!("{LEARNT}{}", state.method.word()), packer.finish())
+    };
+    learnt.iter().map(of_learnt).chain([(STATE.to_string(), packer.finish())]).collect()
+}
+
+fn pack_state(packer: &mut Packer, state: &State) {
+    packer.u64(state.iteration).u64(state.tasks_seen).u64(state.env_steps);
+    packer.f32s(&state.theta).bytes(&state.optimizer);
 }
 
 /// Undoes [`pack`].
-fn unpack(checkpoint: &Checkpoint, methods: &[Method]) -> Result<(usize, Option<State>)> {
+pub(super) fn unpack(checkpoint: &Checkpoint, methods: &[Method]) -> Result<Saved> {
     let damaged =
         || Error::Input("the checkpoint was written by another version of mamlx; use --fresh".into());
-    let bytes = checkpoint.progress.get("state").ok_or_else(damaged)?;
+    let bytes = checkpoint.progress.get(STATE).ok_or_else(damaged)?;
     let mut unpacker = Unpacker::new(bytes);
-    let mut read = || -> std::result::Result<(usize, Option<State>), crate::record::Short> {
+    let mut read = || -> std::result::Result<(usize, Option<State>), Short> {
         let number = unpacker.u64()? as usize;
-        if unpacker.u64()? == 0 {
-            return Ok((number, None));
-        }
-        let (iteration, tasks_seen, env_steps) = (unpacker.u64()?, unpacker.u64()?, unpacker.u64()?);
-        let (theta, optimizer) = (unpacker.f32s()?, unpacker.bytes()?.to_vec());
         let method = methods.get(number).copied().unwrap_or(Method::Maml);
-        Ok((number, Some(State { method, iteration, theta, optimizer, tasks_seen, env_steps })))
+        let state = if unpacker.u64()? == 0 { None } else { Some(unpack_state(&mut unpacker, method)?) };
+        Ok((number, state))
     };
     let (number, state) = read().map_err(|_| damaged())?;
     let known = if state.is_some() { number < methods.len() } else { number <= methods.len() };
-    if known { Ok((number, state)) } else { Err(damaged()) }
+    let before = methods.iter().take(number).filter_map(|method| {
+        let bytes = checkpoint.progress.get(&format!("{LEARNT}{}", method.word()))?;
+        Some(unpack_state(&mut Unpacker::new(bytes), *method))
+    });
+    let learnt = before.collect::<std::result::Result<_, Short>>().map_err(|_| damaged())?;
+    if known { Ok(Saved { number, state, learnt }) } else { Err(damaged()) }
+}
+
+fn unpack_state(unpacker: &mut Unpacker, method: Method) -> std::result::Result<State, Short> {
+    let (iteration, tasks_seen, env_steps) = (unpacker.u64()?, unpacker.u64()?, unpacker.u64()?);
+    let (theta, optimizer) = (unpacker.f32s()?, unpacker.bytes()?.to_vec());
+    Ok(State { method, iteration, theta, optimizer, tasks_seen, env_steps })
 }

@@ -119,6 +119,7 @@ fn one(run: &SweptExperiment, folder: &Path, options: &Options, total: usize) ->
     let options = session::Options {
         threads: options.threads,
         fresh: false,
+        from: None,
         checkpoint_every: options.checkpoint_every,
         label: Some(name),
         deadline: None,

@@ -29,7 +29,10 @@ fn flatten(path: &str, value: &Value, all: &mut Settings) {
     }
 }
 
-/// Paths whose values are not the same everywhere, with the value of each; a path that is absent has `-`.
+/// Stands for the value of a path that a spec does not have.
+pub const ABSENT: &str = "-";
+
+/// Paths whose values are not the same everywhere, with the value of each; a path that is absent has [`ABSENT`].
 pub fn differing(all: &[Settings]) -> Vec<(String, Vec<String>)> {
     let mut paths: Vec<&String> = vec![];
     for (path, _) in all.iter().flatten() {
@@ -38,7 +41,10 @@ pub fn differing(all: &[Settings]) -> Vec<(String, Vec<String>)> {
         }
     }
     let value = |settings: &[(String, String)], path: &String| {
-        settings.iter().find(|(other, _)| other == path).map_or("-".to_string(), |(_, value)| value.clone())
+        settings
+            .iter()
+            .find(|(other, _)| other == path)
+            .map_or(ABSENT.to_string(), |(_, value)| value.clone())
     };
     let row = |path: &String| (path.clone(), all.iter().map(|settings| value(settings, path)).collect());
     let rows = paths.into_iter().map(row);
