@@ -157,6 +157,15 @@ fn partial_and_differing_runs_are_told_apart() {
     copy("s1", &[("\"seed\": 0", "\"seed\": 1"), ("seed: 0", "seed: 1")], &[]);
     copy("fast", &[("  rate: 0.1\n", "  rate: 0.3\n")], &[]);
     copy("long", &[("iterations: 200", "iterations: 600")], &[]);
+    // A third seed that was trained for less: no part of the mean, but not passed over either.
+    copy("s3", &[("\"seed\": 0", "\"seed\": 3"), ("seed: 0", "seed: 3")], &[]);
+    let summary = std::fs::read_to_string(root.join("summary.csv")).unwrap();
+    let (last, less): (Vec<&str>, Vec<&str>) = summary.lines().partition(|row| row.starts_with("200,"));
+    assert!(last.len() > 8 && less.len() > last.len());
+    std::fs::write(folder.join("s3/summary.csv"), less.join("\n") + "\n").unwrap();
+    let there = less.iter().find(|row| row.starts_with("180,maml,test,20,1,return,")).unwrap();
+    let there: f64 = there.split(',').nth(6).unwrap().parse().unwrap();
+    let there = mamlx::record::number::short_text(there);
     copy("begun", &[("\"seed\": 0", "\"seed\": 2")], &["summary.csv", "train.csv", "timing.csv"]);
     std::fs::create_dir_all(folder.join("torn")).unwrap();
     std::fs::write(folder.join("torn/run.json"), "{").unwrap();
@@ -168,7 +177,7 @@ fn partial_and_differing_runs_are_told_apart() {
     let row = find(&rows, "cheetah_vel", "maml", "20", "1");
     assert_eq!(
         (&row["note"][..], &row["seeds"][..], &row["differs"][..]),
-        ("200 of 500 iterations", "2", "")
+        (&format!("200 of 500 iterations; seed 3 after 180: {there}")[..], "2", "")
     );
     assert_eq!((&row["published"][..], &row["engine"][..]), ("-78.57", "rapier2d; the paper's: MuJoCo"));
     let oracle = find(&rows, "cheetah_vel", "oracle", "20", "0");
@@ -179,6 +188,7 @@ fn partial_and_differing_runs_are_told_apart() {
 
     std::fs::remove_dir_all(folder.join("s0")).unwrap();
     std::fs::remove_dir_all(folder.join("s1")).unwrap();
+    std::fs::remove_dir_all(folder.join("s3")).unwrap();
     assert!(
         mamlx(&["paper", "--from", temp.path().to_str().unwrap(), "--only", "cheetah_vel"])
             .status()

@@ -15,6 +15,7 @@ use crate::record::weights::{Tensor, Weights};
 use crate::record::{EvalRow, Manifest, TimingRow, TrainRow, generations, read};
 use crate::spec::settings::{ABSENT, Settings, differing, settings_of};
 use crate::spec::{Method, Optimizer, Select, Spec, Word};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Keys in which the other run's spec may differ: none of them changes a state.
@@ -144,11 +145,11 @@ impl Prior {
         let eval: Vec<EvalRow> = self.eval.iter().filter(mine).cloned().collect();
         let train: Vec<TrainRow> =
             self.train.iter().filter(|row| logged(&row.method, row.iteration)).cloned().collect();
+        let known_eval: BTreeSet<u64> = eval.iter().map(|row| row.iteration).collect();
+        let known_train: BTreeSet<u64> = train.iter().map(|row| row.iteration).collect();
         let whole = (0..=state.iteration).all(|iteration| {
-            (!evaluated(iteration) || eval.iter().any(|row| row.iteration == iteration))
-                && (iteration == 0
-                    || !due(log_every, iteration)
-                    || train.iter().any(|row| row.iteration == iteration))
+            let trained = iteration == 0 || !due(log_every, iteration) || known_train.contains(&iteration);
+            trained && (!evaluated(iteration) || known_eval.contains(&iteration))
         });
         let saved = |tensor: &&Tensor| {
             let mut parts = tensor.name.split('/');

@@ -7,7 +7,8 @@
 //!
 //! A method's rows come from one group of runs: those that differ from the experiment's file in the same way and were
 //! evaluated after as many meta-iterations. Of several groups the one nearest to the file speaks: fewest differences,
-//! then most meta-iterations, then most seeds.
+//! then most meta-iterations, then most seeds. Further seeds of it that were trained for less are named in the note with
+//! their own means, because a mean over unlike trainings says nothing and a choice among seeds would say too much.
 
 mod page;
 
@@ -15,7 +16,7 @@ pub use page::{headline_table, html};
 
 use super::csv_file::line;
 use super::manifest::{Manifest, Status};
-use super::number::{f32_text, optional_text};
+use super::number::{f32_text, optional_text, short_text};
 use super::row::{Metric, SummaryRow, TEST};
 use super::seeds::over_seeds;
 use super::verdict::Verdict;
@@ -163,6 +164,8 @@ struct Group<'a> {
     runs: Vec<&'a PaperRun>,
     iterations: u64,
     differs: Vec<String>,
+    /// Of every other seed that differs in the same way, the run that went furthest.
+    shorter: Vec<&'a PaperRun>,
 }
 
 impl PaperRun {
@@ -216,12 +219,27 @@ impl PaperExperiment {
                 // A seed counts once, however often it was run.
                 Some(group) if group.runs.iter().any(|r| r.manifest.seed == run.manifest.seed) => {}
                 Some(group) => group.runs.push(run),
-                None => groups.push(Group { runs: vec![run], iterations, differs }),
+                None => groups.push(Group { runs: vec![run], iterations, differs, shorter: vec![] }),
             }
         }
         let near = |g: &Group| (std::cmp::Reverse(g.differs.len()), g.iterations, g.runs.len());
         // The first of equals, in the order of the folders.
-        groups.into_iter().rev().max_by_key(near)
+        let mut best = groups.into_iter().rev().max_by_key(near)?;
+        best.shorter = self.shorter(method, &best);
+        Some(best)
+    }
+
+    fn shorter(&self, method: &str, best: &Group) -> Vec<&PaperRun> {
+        let mut furthest: BTreeMap<u64, &PaperRun> = BTreeMap::new();
+        for run in &self.runs {
+            let seed = run.manifest.seed;
+            let alike = run.last(method).is_some() && run.differs_for(method) == best.differs;
+            let further = furthest.get(&seed).is_none_or(|known| known.last(method) < run.last(method));
+            if alike && further && best.runs.iter().all(|known| known.manifest.seed != seed) {
+                furthest.insert(seed, run);
+            }
+        }
+        furthest.into_values().collect()
     }
 
     fn published(&self, method: &str, support: u32, metric: Metric, step: u32) -> Option<f64> {
@@ -319,7 +337,11 @@ impl PaperExperiment {
             verdict: verdict.map_or_else(String::new, |verdict| verdict.to_string()),
             engine: self.engine.clone(),
             differs: group.differs.join(" "),
-            note: self.partial(&row.method, row.iteration),
+            note: [self.partial(&row.method, row.iteration), elsewhere(row, group)]
+                .into_iter()
+                .filter(|part| !part.is_empty())
+                .collect::<Vec<_>>()
+                .join("; "),
         }
     }
 
@@ -386,4 +408,20 @@ impl PaperExperiment {
             _ => format!("{} --set methods=[{method}]", self.next),
         }
     }
+}
+
+/// `seed 2 after 280: -89.02`, for every further seed that has the row of its own last evaluation.
+fn elsewhere(row: &SummaryRow, group: &Group) -> String {
+    let of = |run: &&PaperRun| {
+        let last = run.last(&row.method)?;
+        let same = |other: &&SummaryRow| {
+            other.versus.is_none()
+                && (&other.method, other.iteration, &other.split, other.support)
+                    == (&row.method, last, &row.split, row.support)
+                && (other.inner_step, other.metric) == (row.inner_step, row.metric)
+        };
+        let mean = run.summary.iter().find(same)?.mean;
+        Some(format!("seed {} after {last}: {}", run.manifest.seed, short_text(f64::from(mean))))
+    };
+    group.shorter.iter().filter_map(of).collect::<Vec<_>>().join(", ")
 }
