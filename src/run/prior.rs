@@ -57,7 +57,7 @@ impl Prior {
         let matters = |(key, values): &(String, Vec<String>)| {
             let absent = values.iter().any(|value| value == ABSENT);
             let of_methods = OF_METHODS.iter().any(|of| key.starts_with(of));
-            !FREE.contains(&key.as_str()) && !(absent && of_methods)
+            !(FREE.contains(&key.as_str()) || absent && of_methods)
         };
         let differs = differing(&both).into_iter().filter(matters);
         let lines: Vec<String> = differs
