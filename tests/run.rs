@@ -263,6 +263,12 @@ fn another_experiment_is_nothing_to_go_on_from() {
         &["--set", "outer.iterations=20", "--set", "methods=[maml]"],
         "learnt nothing that this run could use (methods maml, at most 20 meta-iterations)",
     );
+    let own = shorter.to_str().unwrap();
+    let args = ["run", "experiments/sinusoid.yaml", "--out", own, "--from", own, "--fresh"];
+    let output = mamlx(&[&args[..], &SINUSOID].concat()).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("the run's own folder"));
+    assert!(std::fs::metadata(shorter.join("train.csv")).unwrap().len() > 200, "nothing saved is touched");
 }
 
 #[cfg(unix)]

@@ -7,7 +7,7 @@
 use super::experiment::Experiment;
 use super::learner::{Learner, State};
 use super::saved::{iterations, parameters};
-use super::session::unpack;
+use super::session::{log_every, unpack};
 use crate::error::{Error, Result};
 use crate::record::folder::{EVAL_FILE, MANIFEST_FILE, SPEC_FILE, TIMING_FILE, TRAIN_FILE, WEIGHTS_FILE};
 use crate::record::row::TEST;
@@ -75,7 +75,10 @@ impl Prior {
         // The checkpoint first: what is read after it is at least as new.
         let checkpoint = generations::newest(folder)?.checkpoint;
         let (mut states, train) = (vec![], read::read_train(&folder.join(TRAIN_FILE))?);
-        let weights = Weights::read(&folder.join(WEIGHTS_FILE))?;
+        // A run that was not evaluated yet has none.
+        let file = folder.join(WEIGHTS_FILE);
+        let weights =
+            if file.exists() { Weights::read(&file)? } else { Weights { spec_hash: None, tensors: vec![] } };
         if let Some(checkpoint) = &checkpoint {
             let saved = unpack(checkpoint, &methods_of(&both[0]))?;
             states.extend(saved.learnt);
@@ -132,7 +135,7 @@ impl Prior {
 
     fn up_to(&self, spec: &Spec, state: &State) -> Option<Taken> {
         let (word, total) = (state.method.word(), spec.iterations(state.method));
-        let log_every = if state.method.averages() { 1 } else { spec.outer.log_every as u64 };
+        let log_every = log_every(spec, state.method);
         let due = |every: u64, iteration: u64| {
             iteration <= state.iteration
                 && (iteration == total || (every > 0 && iteration > 0 && iteration.is_multiple_of(every)))

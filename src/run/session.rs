@@ -52,6 +52,13 @@ pub struct Finished {
 pub fn run(experiment: &Experiment, folder: &Path, options: &Options) -> Result<Finished> {
     let threads = options.threads;
     let mut folder = RunFolder::open(folder)?;
+    // It would be emptied before what it holds is written again.
+    let same = |from: &PathBuf| {
+        from.canonicalize().is_ok_and(|from| folder.path().canonicalize().is_ok_and(|to| to == from))
+    };
+    if options.from.as_ref().is_some_and(same) {
+        return Err(Error::Input("--from is the run's own folder; give another one with --out".into()));
+    }
     let stamp = experiment.stamp();
     let checkpoint = if options.fresh { None } else { resumable(&folder, &experiment.spec, &stamp)? };
     let done = folder.manifest()?.is_some_and(|manifest| manifest.status == Status::Done);
@@ -235,8 +242,7 @@ impl Session<'_> {
             return self.follow(learner, number, state, twin);
         }
         let total = self.spec.iterations(method);
-        // Every regressor has a row, which says how well it does.
-        let log_every = if method.averages() { 1 } else { self.spec.outer.log_every as u64 };
+        let log_every = log_every(self.spec, method);
         let mut progress = Progress::start(self.label.as_deref(), method.word(), state.iteration, total);
         let known = self.rows.iter().any(|row| row.method == method.word());
         if total == 0 && !known {
@@ -385,6 +391,12 @@ impl Session<'_> {
         self.committed = Instant::now();
         Ok(())
     }
+}
+
+/// A method's meta-iterations from one row of `train.csv` to the next. Every regressor has a row, which says how well it
+/// does.
+pub(super) fn log_every(spec: &Spec, method: Method) -> u64 {
+    if method.averages() { 1 } else { spec.outer.log_every as u64 }
 }
 
 /// The method before this one in the spec's list that trains exactly as it does: both baselines that classify.

@@ -347,12 +347,7 @@ impl PaperExperiment {
 
     /// Test tasks of each run, if it is the same number everywhere.
     fn tasks(&self, row: &SummaryRow, group: &Group) -> Option<u32> {
-        let same = |other: &&SummaryRow| {
-            other.versus.is_none()
-                && (&other.method, other.iteration, &other.split, other.support)
-                    == (&row.method, row.iteration, &row.split, row.support)
-                && (other.inner_step, other.metric) == (row.inner_step, row.metric)
-        };
+        let same = |other: &&SummaryRow| answers(other, row, row.iteration);
         let counts: BTreeSet<u32> =
             group.runs.iter().filter_map(|run| run.summary.iter().find(same)).map(|row| row.tasks).collect();
         counts.first().copied().filter(|_| counts.len() == 1)
@@ -410,17 +405,19 @@ impl PaperExperiment {
     }
 }
 
+/// Whether a row of a run is the same quantity as `row`, after so many meta-iterations.
+fn answers(other: &SummaryRow, row: &SummaryRow, iteration: u64) -> bool {
+    other.versus.is_none()
+        && (&other.method, other.iteration, &other.split, other.support)
+            == (&row.method, iteration, &row.split, row.support)
+        && (other.inner_step, other.metric) == (row.inner_step, row.metric)
+}
+
 /// `seed 2 after 280: -89.02`, for every further seed that has the row of its own last evaluation.
 fn elsewhere(row: &SummaryRow, group: &Group) -> String {
     let of = |run: &&PaperRun| {
         let last = run.last(&row.method)?;
-        let same = |other: &&SummaryRow| {
-            other.versus.is_none()
-                && (&other.method, other.iteration, &other.split, other.support)
-                    == (&row.method, last, &row.split, row.support)
-                && (other.inner_step, other.metric) == (row.inner_step, row.metric)
-        };
-        let mean = run.summary.iter().find(same)?.mean;
+        let mean = run.summary.iter().find(|other| answers(other, row, last))?.mean;
         Some(format!("seed {} after {last}: {}", run.manifest.seed, short_text(f64::from(mean))))
     };
     group.shorter.iter().filter_map(of).collect::<Vec<_>>().join(", ")
