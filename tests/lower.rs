@@ -14,7 +14,8 @@ mod streams;
 use mamlx::graph::Plan;
 use mamlx::graph::eval::evaluate;
 use mamlx::lower::cpu::Isa;
-use mamlx::lower::{PortInfo, Program, lower_for};
+use mamlx::lower::cpu::LARGE;
+use mamlx::lower::{PortInfo, Program, lower_in_pieces};
 
 /// The instruction sets that this machine can run.
 fn instruction_sets() -> impl Iterator<Item = Isa> {
@@ -91,13 +92,14 @@ pub fn error(found: &[Vec<f32>], exact: &[Vec<f64>], floor: f64) -> f64 {
     found.iter().zip(exact).map(of_port).fold(0.0, f64::max)
 }
 
-/// Lowers the plan for every instruction set and compares with the f64 oracle, one and two stages alike.
+/// Lowers the plan for every instruction set and compares with the f64 oracle, one and two stages alike, also with every
+/// tensor piece by piece where only large ones usually are.
 fn compare(plan: impl Fn() -> Plan, inputs: &[Vec<f64>], floor: f64, tolerance: f64) {
     let inputs = rounded(inputs);
     let exact = evaluate(&plan(), &slices(&inputs));
     let inputs = single(&inputs);
-    for isa in instruction_sets() {
-        let program = lower_for(plan(), isa);
+    for (isa, large) in instruction_sets().flat_map(|isa| [(isa, LARGE), (isa, 1)]) {
+        let program = lower_in_pieces(plan(), isa, large);
         let found = run(&program, &inputs);
         let error = error(&found, &exact, floor);
         assert!(error <= tolerance, "{isa}: {error:e}\n{}\n{}", plan().dump(), program.describe());

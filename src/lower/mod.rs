@@ -40,8 +40,16 @@ pub fn lower(plan: Plan) -> Program {
 ///
 /// # Panics
 /// When it is not, and when the graph breaks a rule of the op table: both are faults of the caller's code.
-pub fn lower_for(mut plan: Plan, isa: Isa) -> Program {
+pub fn lower_for(plan: Plan, isa: Isa) -> Program {
+    lower_in_pieces(plan, isa, cpu::LARGE)
+}
+
+/// The same, with another number of floats from which on tensors are computed piece by piece.
+///
+/// # Panics
+/// As [`lower_for`].
+pub fn lower_in_pieces(mut plan: Plan, isa: Isa, large: usize) -> Program {
     assert!(isa.available(), "this processor does not have {isa:?}");
     passes::Pipeline::standard().apply(&mut plan);
-    cpu::program(&plan, isa)
+    cpu::program(&plan, isa, large)
 }

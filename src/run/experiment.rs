@@ -88,6 +88,14 @@ impl Experiment {
         Experiment { spec, plugin: self.plugin.clone(), folder: self.folder.clone() }
     }
 
+    /// A spec of the same plugin read anew: keys that came after it was written have their defaults.
+    ///
+    /// Errors: [`Error::Input`] where it is none any more; `name` is what the text is called there.
+    pub fn reread(&self, text: &str, name: &str) -> Result<Spec> {
+        let draft = spec::read::<&str>(text, name, &[])?;
+        Ok(draft.resolve(&self.plugin.info.params, self.plugin.info.kind)?)
+    }
+
     /// Builds and lowers everything the run needs.
     pub fn learner(&self, threads: usize) -> Result<Box<dyn Learner>> {
         match self.plugin.info.kind {

@@ -53,7 +53,9 @@ impl Prior {
         let refuse = |why: String| Err(Error::Input(format!("--from {}: {why}", folder.display())));
         let path = folder.join(SPEC_FILE);
         let text = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
-        let both = [settings_of(&text, &path)?, settings_of(&spec.to_yaml(), &path)?];
+        let theirs =
+            experiment.reread(&text, &path.display().to_string()).map_or(text, |spec| spec.to_yaml());
+        let both = [settings_of(&theirs, &path)?, settings_of(&spec.to_yaml(), &path)?];
         let matters = |(key, values): &(String, Vec<String>)| {
             let absent = values.iter().any(|value| value == ABSENT);
             let of_methods = OF_METHODS.iter().any(|of| key.starts_with(of));

@@ -1,8 +1,16 @@
 //! Tensors larger than a cache, which are computed again where they are read rather than written and read again.
 
 use super::compare;
+use super::networks::classes;
+use crate::nn::{RELU, batch_norm, conv, linear, pool};
 use mamlx::graph::{Plan, Port, Tape, grad};
-use mamlx::lower::lower;
+use mamlx::lower::cpu::Isa;
+use mamlx::lower::{lower, lower_in_pieces};
+use mamlx::meta::supervised::Learner;
+use mamlx::nn::block::Block;
+use mamlx::nn::conv::Padding;
+use mamlx::nn::{BatchMode, Network};
+use mamlx::spec::{Loss, Order, Reduction};
 
 /// Images normalised over the batch, ReLU, 2×2 max-pooling with an odd row left out, and the gradient of a sum of squares.
 fn pooled(height: usize) -> Plan {
@@ -39,4 +47,30 @@ fn normalised_and_pooled_images_agree_with_the_oracle_and_are_not_all_kept() {
     // A cache holds the smaller images, so theirs are written once and read where they are needed.
     let floats = |height: usize| lower(pooled(height)).scratch_bytes() as f64 / height as f64;
     assert!(floats(31) < 0.75 * floats(15), "{} and {} bytes a row", floats(31), floats(15));
+}
+
+/// The meta-gradient of a small form of the paper's MiniImagenet network.
+fn pooled_network(side: usize) -> Plan {
+    let norm = batch_norm(BatchMode::Transductive, true, true);
+    let block = [conv(8, 3, 1, Padding::Same), norm, RELU, pool(2)];
+    let blocks = [&block.repeat(2)[..], &[Block::Flatten, linear(5)]].concat();
+    let model = Network::new(&[side, side, 3], &blocks, 5).expect("the blocks fit");
+    let order = Order::Second;
+    let learner = Learner { model, loss: Loss::CrossEntropy, reduction: Reduction::Mean, order };
+    learner.meta_gradient(&[], 5, 30, 2)
+}
+
+#[test]
+fn large_tensors_pass_piece_by_piece() {
+    let lowered = |large| lower_in_pieces(pooled_network(24), Isa::detect(), large);
+    // The largest tensors of the query images have 138,240 floats, the next 34,560.
+    let (whole, pieces) = (lowered(usize::MAX), lowered(100_000));
+    assert!(!whole.describe().contains(" pieces with"));
+    let text = pieces.describe();
+    let mut chains = text.lines().filter(|line| line.contains(" pieces with"));
+    assert!(chains.any(|chain| chain.contains("patches'")), "{text}");
+    let floats = [&whole, &pieces].map(|program| program.scratch_bytes() / 4);
+    assert!(floats[0] - floats[1] > 100_000, "{floats:?}");
+    assert_eq!(whole.flops(), pieces.flops());
+    compare(|| pooled_network(12), &classes(&pooled_network(12)), 1e-6, 1e-3);
 }

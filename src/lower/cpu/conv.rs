@@ -44,6 +44,8 @@ pub struct Conv {
     pub bias: Option<Address>,
     /// Outputs or weights, dense; the images themselves where they are wanted.
     pub to: Address,
+    /// Only for weights: whether they are added to what is there.
+    pub add: bool,
 }
 
 impl Conv {
@@ -84,6 +86,27 @@ impl Conv {
     /// Floats for packed operands and patches at the start of the scratch memory.
     pub fn register_floats(&self) -> usize {
         self.pack_floats() + self.step() * self.rows().0 * self.patch()
+    }
+
+    /// One of so many equal pieces of the images, and how far each address moves to the next piece, in the order of
+    /// [`addresses`](Conv::addresses). Weights, in which all pieces meet, must be there.
+    pub fn cut(&self, pieces: usize) -> Option<(Conv, Vec<usize>)> {
+        if !self.images.is_multiple_of(pieces) {
+            return None;
+        }
+        let images = self.images / pieces;
+        let piece = Conv { images, add: self.wanted == Wanted::Weights, ..self.clone() };
+        let ((across, rows), pixels) = (piece.rows(), images * self.pixels());
+        let windows = across * rows;
+        let bias = self.bias.map(|_| 0);
+        let steps = match (self.wanted, &self.left) {
+            (Wanted::Outputs, _) => vec![0, pixels, windows * self.n],
+            (Wanted::Weights, _) => vec![windows * self.other.row, pixels, 0],
+            (Wanted::Images, Some(left)) => vec![0, windows * left.row, pixels],
+            (Wanted::Images, None) => return None,
+        };
+        let steps = steps[..1].iter().copied().chain(bias).chain(steps[1..].iter().copied()).collect();
+        Some((piece, steps))
     }
 
     pub fn flops(&self) -> u64 {
@@ -166,7 +189,7 @@ unsafe fn by_rows<L: Lanes>(_: PhantomData<L>, conv: &Conv, bases: &Bases<'_>) {
                     let a = gemm::Matrix { start: left, row: 1, column: patch };
                     let b = matrix(conv.other, begin);
                     let sum = gemm::Plus { from: to.cast_const(), row: conv.n };
-                    gemm::gemm::<L>(shape, a, b, to, (first > 0).then_some(sum), pack);
+                    gemm::gemm::<L>(shape, a, b, to, (first > 0 || conv.add).then_some(sum), pack);
                 }
                 (Wanted::Images, Some(side)) => {
                     let (a, b) = (matrix(side, begin), matrix(conv.other, 0));

@@ -1,5 +1,6 @@
 //! The kernels of a program, and how they find their memory.
 
+use super::chain::Chain;
 use super::conv::Conv;
 use super::fill::Fill;
 use super::isa::Isa;
@@ -52,6 +53,7 @@ pub enum Kernel {
     Rows(Rows),
     Windows(Windows),
     Fill(Fill),
+    Chain(Box<Chain>),
 }
 
 impl Kernel {
@@ -68,6 +70,7 @@ impl Kernel {
                 Kernel::Rows(rows) => rows.run(bases),
                 Kernel::Windows(windows) => windows.run(bases),
                 Kernel::Fill(fill) => fill.run(bases),
+                Kernel::Chain(chain) => chain.run(isa, bases),
             }
         }
     }
@@ -81,6 +84,7 @@ impl Kernel {
             Kernel::Rows(rows) => rows.addresses(visit),
             Kernel::Windows(windows) => windows.addresses(visit),
             Kernel::Fill(fill) => visit(&mut fill.to, Access::Write, fill.count),
+            Kernel::Chain(chain) => chain.addresses(visit),
         }
     }
 
@@ -90,6 +94,7 @@ impl Kernel {
             Kernel::Map(map) => map.register_floats(),
             Kernel::Product(product) => product.register_floats(),
             Kernel::Conv(conv) => conv.register_floats(),
+            Kernel::Chain(chain) => chain.register_floats(),
             Kernel::Rows(_) | Kernel::Windows(_) | Kernel::Fill(_) => 0,
         }
     }
@@ -99,6 +104,7 @@ impl Kernel {
         match self {
             Kernel::Product(product) => product.flops(),
             Kernel::Conv(conv) => conv.flops(),
+            Kernel::Chain(chain) => chain.flops(),
             _ => 0,
         }
     }
@@ -113,6 +119,7 @@ impl fmt::Display for Kernel {
             Kernel::Rows(rows) => write!(f, "{rows}"),
             Kernel::Windows(windows) => write!(f, "{windows}"),
             Kernel::Fill(fill) => write!(f, "{} = {} x {}", fill.to, fill.count, fill.value),
+            Kernel::Chain(chain) => write!(f, "{chain}"),
         }
     }
 }

@@ -75,6 +75,8 @@ pub struct Strided {
     pub strides: Vec<usize>,
     /// Leaves: the register it is gathered into. Results: the slot it is scattered from.
     pub slot: u8,
+    /// Results in which elements meet: whether they meet what it holds, too.
+    pub begun: bool,
 }
 
 /// What happens where several elements of the iteration space meet in one element of a result.
@@ -137,6 +139,30 @@ impl Map {
             }
         }
         pairs
+    }
+
+    /// One of so many equal pieces along the first axis, and how far each address moves to the next piece, in the order
+    /// of [`addresses`](Map::addresses). What all pieces meet in must have begun.
+    pub fn cut(&self, pieces: usize) -> Option<(Map, Vec<usize>)> {
+        let length = self.lengths.first().copied().filter(|length| length.is_multiple_of(pieces))?;
+        let mut piece = self.clone();
+        piece.lengths[0] = length / pieces;
+        let (dense, along) =
+            (self.total() / pieces, |strided: &Strided| strided.strides[0] * length / pieces);
+        for (result, meet) in &mut piece.scattered {
+            result.begun |= along(result) == 0;
+            if result.begun && *meet == Meet::Store {
+                return None;
+            }
+        }
+        let numbers = self.scalars.iter().filter(|scalar| matches!(scalar, Scalar::At(_))).map(|_| 0);
+        let steps = numbers
+            .chain(self.leaves.iter().map(|_| dense))
+            .chain(self.gathered.iter().map(along))
+            .chain(self.results.iter().map(|_| dense))
+            .chain(self.scattered.iter().map(|(result, _)| along(result)));
+        let steps = steps.collect();
+        Some((piece, steps))
     }
 
     /// # Safety
@@ -204,7 +230,8 @@ impl fmt::Display for Map {
                 Meet::Sum => "+=",
                 Meet::Max => "max=",
             };
-            write!(f, " {}{:?}{sign}t{}", result.at, result.strides, result.slot)?;
+            let more = if result.begun { "more " } else { "" };
+            write!(f, " {more}{}{:?}{sign}t{}", result.at, result.strides, result.slot)?;
         }
         Ok(())
     }

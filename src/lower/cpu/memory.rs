@@ -2,6 +2,7 @@
 
 use super::kernel::{Access, Address, Kernel};
 use super::layout::Layout;
+use super::pieces::Cut;
 use crate::lower::arena::{self, Life};
 use crate::lower::doors::Doors;
 use crate::lower::draft::Draft;
@@ -21,11 +22,22 @@ pub struct Planned {
     pub kept_floats: usize,
 }
 
-pub fn plan(draft: &Draft, layout: &Layout, doors: &Doors, mut stages: [Vec<Kernel>; 2]) -> Planned {
-    let size = |buffer: usize| match draft.steps.get(buffer) {
+/// Floats of a buffer: a step's, or that of a result that is copied.
+pub fn size(draft: &Draft, doors: &Doors, buffer: usize) -> usize {
+    match draft.steps.get(buffer) {
         Some(step) => step.shape.size(),
         None => draft.steps[doors.results[buffer - draft.steps.len()].0].shape.size(),
-    };
+    }
+}
+
+/// Places for the buffers of these kernels, of some of which only a piece exists, beside those that lie `outside`.
+pub fn plan(
+    draft: &Draft,
+    doors: &Doors,
+    Cut { mut stages, sizes }: Cut,
+    outside: HashMap<usize, Address>,
+) -> Planned {
+    let size = |buffer: usize| sizes.get(&buffer).copied().unwrap_or_else(|| size(draft, doors, buffer));
     let early = stages[0].len();
     let mut lives: HashMap<usize, Life> = HashMap::new();
     for (number, kernel) in stages.iter_mut().flatten().enumerate() {
@@ -36,7 +48,7 @@ pub fn plan(draft: &Draft, layout: &Layout, doors: &Doors, mut stages: [Vec<Kern
             life.last = number;
         });
     }
-    let mut places = outside(draft, layout, doors);
+    let mut places = outside;
     let taken = take_over(&mut stages, &mut lives, &places, size);
     let mut order: Vec<(usize, Life)> =
         lives.into_iter().filter(|(buffer, _)| !places.contains_key(buffer)).collect();
@@ -109,7 +121,7 @@ fn is_input(draft: &Draft, buffer: u32) -> bool {
 }
 
 /// The buffers that lie in the ports.
-fn outside(draft: &Draft, layout: &Layout, doors: &Doors) -> HashMap<usize, Address> {
+pub fn outside(draft: &Draft, layout: &Layout, doors: &Doors) -> HashMap<usize, Address> {
     let mut places: HashMap<usize, Address> = HashMap::new();
     for (step, (port, offset)) in &doors.inputs {
         places.insert(*step, Address { base: PORTS + *port as u32, offset: *offset });

@@ -2,12 +2,15 @@
 //!
 //! `layout` decides which tensors exist in memory (the others are views, or are recomputed inside the kernel that
 //! reads them) and `patches` which of those that convolutions multiply, `cluster` fuses elementwise work and reductions
-//! into [`map`] kernels, `schedule` orders all kernels in two stages, and `memory` gives every tensor a place. `lanes`,
-//! `half`, `math`, `tile`, `runs` and `product` are what runs. Kernels are compiled for several instruction sets and one is chosen when a program is made ([`Isa`]).
+//! into [`map`] kernels, `schedule` orders all kernels in two stages, `pieces` makes a [`chain`] of those between which
+//! a large tensor would lie, and `memory` gives every tensor a place. `lanes`, `half`, `math`, `tile`, `runs` and
+//! `product` are what runs. Kernels are compiled for several instruction sets and one is chosen when a program is made
+//! ([`Isa`]).
 //!
 //! This room holds the crate's numerical `unsafe`: addresses are checked once, when a program is made, and not
 //! again while it runs.
 
+mod chain;
 mod cluster;
 mod conv;
 mod fill;
@@ -21,6 +24,7 @@ mod map;
 mod math;
 mod memory;
 mod patches;
+mod pieces;
 mod product;
 mod rows;
 mod runs;
@@ -32,6 +36,7 @@ pub mod yardstick;
 
 pub use isa::Isa;
 pub(super) use kernel::{Bases, Kernel};
+pub use pieces::LARGE;
 
 use super::doors::Doors;
 use super::draft::Draft;
@@ -39,8 +44,8 @@ use super::program::{PortInfo, Program};
 use super::view;
 use crate::graph::{Part, Plan};
 
-/// Turns a plan, as the passes left it, into a program.
-pub(super) fn program(plan: &Plan, isa: Isa) -> Program {
+/// Turns a plan, as the passes left it, into a program; tensors from `large` floats on pass piece by piece where they can.
+pub(super) fn program(plan: &Plan, isa: Isa, large: usize) -> Program {
     let ports = || plan.inputs.iter().chain(&plan.outputs);
     let parts = |port: &'_ crate::graph::Port| port.parts.iter().map(|p: &Part| p.node).collect::<Vec<_>>();
     let ids: Vec<_> = ports().flat_map(parts).collect();
@@ -48,7 +53,11 @@ pub(super) fn program(plan: &Plan, isa: Isa) -> Program {
     let doors = Doors::of(plan, &draft);
     let layout = layout::Layout::of(&draft, &doors);
     let stages = schedule::kernels(&draft, &layout, &doors);
-    let planned = memory::plan(&draft, &layout, &doors, stages);
+    let outside = memory::outside(&draft, &layout, &doors);
+    let size = |buffer: usize| memory::size(&draft, &doors, buffer);
+    let buffers = draft.steps.len() + doors.results.len();
+    let cut = pieces::cut(stages, &size, buffers, |buffer| outside.contains_key(&buffer), large);
+    let planned = memory::plan(&draft, &doors, cut, outside);
     let flops = planned.stages.iter().flatten().map(Kernel::flops).sum();
     Program {
         name: plan.name.clone(),

@@ -49,6 +49,66 @@ fn each_run(
     }
 }
 
+/// The blocks of a tile that is made of whole rows: rows that meet in one row of the tensor, because the axis before the
+/// innermost does not move in it.
+///
+/// Blocks are short, often two rows of a pooled image, so finding the next one must not take divisions. Not a function
+/// that calls another for each of them: outside the function that switches the instruction set on, a closure's
+/// intrinsics would be calls.
+struct Blocks<'a> {
+    /// The axes before the rows.
+    lengths: &'a [usize],
+    strides: &'a [usize],
+    at: [usize; crate::graph::shape::MAX_RANK],
+    rows: usize,
+    width: usize,
+    /// Rows that are left after this block.
+    left: usize,
+    /// Position in the tile, offset in the tensor and rows of this block.
+    block: (usize, usize, usize),
+}
+
+impl<'a> Blocks<'a> {
+    #[inline(always)]
+    fn of(lengths: &'a [usize], strides: &'a [usize], start: usize, count: usize) -> Blocks<'a> {
+        let outer = lengths.len() - 2;
+        let (rows, width) = (lengths[outer], lengths[outer + 1]);
+        let (row, all) = (start / width, count / width);
+        let first = (rows - row % rows).min(all);
+        let mut at = [0usize; crate::graph::shape::MAX_RANK];
+        let (mut rest, mut offset) = (row / rows, 0);
+        for axis in (0..outer).rev() {
+            at[axis] = rest % lengths[axis];
+            rest /= lengths[axis];
+            offset += at[axis] * strides[axis];
+        }
+        let (lengths, strides) = (&lengths[..outer], &strides[..outer]);
+        Blocks { lengths, strides, at, rows, width, left: all - first, block: (0, offset, first) }
+    }
+
+    /// Moves to the next block, if there is one.
+    #[inline(always)]
+    fn advance(&mut self) -> bool {
+        let (done, mut offset, rows) = self.block;
+        if self.left == 0 {
+            return false;
+        }
+        for axis in (0..self.lengths.len()).rev() {
+            self.at[axis] += 1;
+            offset += self.strides[axis];
+            if self.at[axis] < self.lengths[axis] {
+                break;
+            }
+            offset -= self.lengths[axis] * self.strides[axis];
+            self.at[axis] = 0;
+        }
+        let next = self.rows.min(self.left);
+        self.left -= next;
+        self.block = (done + rows * self.width, offset, next);
+        true
+    }
+}
+
 /// Whether every tile of a strided tensor reads the same floats: it only moves along axes that fit into a tile a
 /// whole number of times.
 pub fn repeats(lengths: &[usize], strides: &[usize], tile: usize) -> bool {
@@ -71,6 +131,16 @@ pub unsafe fn gather<L: Lanes>(
     count: usize,
 ) {
     match strides[strides.len() - 1] {
+        1 if meets_in_rows(lengths, strides, start, count) => {
+            let mut blocks = Blocks::of(lengths, strides, start, count);
+            loop {
+                let (done, offset, rows) = blocks.block;
+                repeat_row::<L>(from.add(offset), to.add(done), rows, blocks.width);
+                if !blocks.advance() {
+                    break;
+                }
+            }
+        }
         0 => each_run(lengths, strides, start, count, |done, offset, length| {
             let x = L::splat(*from.add(offset));
             let to = to.add(done);
@@ -145,21 +215,19 @@ pub unsafe fn scatter<L: Lanes>(
 ) {
     let stride = strides[strides.len() - 1];
     match (meet, stride) {
-        (Meet::Sum, 1) if columns_sum(lengths, strides, start, count) => {
-            let (rows, width) = (lengths[lengths.len() - 2], lengths[lengths.len() - 1]);
-            let outer = &lengths[..lengths.len() - 2];
-            let (mut row, mut done) = (start / width, 0);
-            while done < count {
-                let block = (rows - row % rows).min((count - done) / width);
-                let mut rest = row / rows;
-                let mut offset = 0;
-                for axis in (0..outer.len()).rev() {
-                    offset += rest % outer[axis] * strides[axis];
-                    rest /= outer[axis];
+        (Meet::Sum | Meet::Max, 1) if meets_in_rows(lengths, strides, start, count) => {
+            let mut blocks = Blocks::of(lengths, strides, start, count);
+            loop {
+                let (done, offset, rows) = blocks.block;
+                let (from, to) = (from.add(done), to.add(offset));
+                if meet == Meet::Max {
+                    largest_of_rows::<L>(from, to, rows, blocks.width);
+                } else {
+                    add_rows::<L>(from, to, rows, blocks.width);
                 }
-                add_rows::<L>(from.add(done), to.add(offset), block, width);
-                row += block;
-                done += block * width;
+                if !blocks.advance() {
+                    break;
+                }
             }
         }
         (Meet::Sum, 0) => each_run(lengths, strides, start, count, |done, offset, length| {
@@ -210,40 +278,89 @@ unsafe fn combine<L: Lanes>(from: *const f32, to: *mut f32, n: usize, f: impl Fn
     }
 }
 
-/// Whether a tile is made of whole rows that meet in their columns.
+/// Whether a tile is made of whole rows, several of which meet in one row of the tensor.
 #[inline(always)]
-fn columns_sum(lengths: &[usize], strides: &[usize], start: usize, count: usize) -> bool {
+fn meets_in_rows(lengths: &[usize], strides: &[usize], start: usize, count: usize) -> bool {
     let width = lengths[lengths.len() - 1];
-    let whole = start.is_multiple_of(width) && count.is_multiple_of(width);
-    lengths.len() >= 2 && strides[lengths.len() - 2] == 0 && whole
+    let whole = || start.is_multiple_of(width) && count.is_multiple_of(width);
+    lengths.len() >= 2 && strides[lengths.len() - 2] == 0 && whole()
+}
+
+/// Writes a row of `width` floats several times, one after the other.
+#[inline(always)]
+unsafe fn repeat_row<L: Lanes>(from: *const f32, to: *mut f32, rows: usize, width: usize) {
+    let mut i = 0;
+    while i + L::WIDTH <= width {
+        let (x, mut to) = (L::load(from.add(i)), to.add(i));
+        for _ in 0..rows {
+            x.store(to);
+            to = to.add(width);
+        }
+        i += L::WIDTH;
+    }
+    if i < width {
+        let (x, mut to) = (L::load_first(from.add(i), width - i), to.add(i));
+        for _ in 0..rows {
+            x.store_first(to, width - i);
+            to = to.add(width);
+        }
+    }
 }
 
 /// Adds rows of `width` floats to one, register by register down the rows: the running sums stay in registers.
 #[inline(always)]
 unsafe fn add_rows<L: Lanes>(from: *const f32, to: *mut f32, rows: usize, width: usize) {
+    let zero = L::splat(0.0);
     let mut i = 0;
-    while i < width {
-        let left = width - i;
-        let whole = left >= L::WIDTH;
-        let load = |at: *const f32| if whole { L::load(at) } else { L::load_first(at, left) };
-        let (mut a, mut b) = (load(to.add(i)), L::splat(0.0));
-        let from = from.add(i);
-        let mut row = 0;
-        while row + 2 <= rows {
-            a = a.add(load(from.add(row * width)));
-            b = b.add(load(from.add((row + 1) * width)));
-            row += 2;
+    while i + L::WIDTH <= width {
+        let (mut a, mut b, mut from) = (L::load(to.add(i)), zero, from.add(i));
+        for _ in 0..rows / 2 {
+            a = a.add(L::load(from));
+            b = b.add(L::load(from.add(width)));
+            from = from.add(2 * width);
         }
-        if row < rows {
-            a = a.add(load(from.add(row * width)));
+        if rows % 2 == 1 {
+            a = a.add(L::load(from));
         }
-        let sum = a.add(b);
-        if whole {
-            sum.store(to.add(i));
-        } else {
-            sum.store_first(to.add(i), left);
-        }
+        a.add(b).store(to.add(i));
         i += L::WIDTH;
+    }
+    if i < width {
+        let left = width - i;
+        let (mut a, mut b, mut from) = (L::load_first(to.add(i), left), zero, from.add(i));
+        for _ in 0..rows / 2 {
+            a = a.add(L::load_first(from, left));
+            b = b.add(L::load_first(from.add(width), left));
+            from = from.add(2 * width);
+        }
+        if rows % 2 == 1 {
+            a = a.add(L::load_first(from, left));
+        }
+        a.add(b).store_first(to.add(i), left);
+    }
+}
+
+/// The largest of rows of `width` floats and of what is there.
+#[inline(always)]
+unsafe fn largest_of_rows<L: Lanes>(from: *const f32, to: *mut f32, rows: usize, width: usize) {
+    let mut i = 0;
+    while i + L::WIDTH <= width {
+        let (mut largest, mut from) = (L::load(to.add(i)), from.add(i));
+        for _ in 0..rows {
+            largest = maximum(largest, L::load(from));
+            from = from.add(width);
+        }
+        largest.store(to.add(i));
+        i += L::WIDTH;
+    }
+    if i < width {
+        let left = width - i;
+        let (mut largest, mut from) = (L::load_first(to.add(i), left), from.add(i));
+        for _ in 0..rows {
+            largest = maximum(largest, L::load_first(from, left));
+            from = from.add(width);
+        }
+        largest.store_first(to.add(i), left);
     }
 }
 

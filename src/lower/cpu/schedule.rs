@@ -247,7 +247,8 @@ impl Scheduler<'_> {
         let to = Address { base: at as u32, offset: 0 };
         let n = step.shape[1];
         let bias = bias.map(|bias| self.place(bias).0);
-        let conv = Conv { wanted, window, image, images, n, pictures, left: None, other, bias, to };
+        let conv =
+            Conv { wanted, window, image, images, n, pictures, left: None, other, bias, to, add: false };
         self.kernel(at, Kernel::Conv(Box::new(conv)));
     }
 
@@ -266,7 +267,8 @@ impl Scheduler<'_> {
         let other = self.side(b, transpose_b);
         let to = Address { base: at as u32, offset: 0 };
         let wanted = Wanted::Images;
-        let conv = Conv { wanted, window, image, images, n, pictures: to, left, other, bias: None, to };
+        let conv =
+            Conv { wanted, window, image, images, n, pictures: to, left, other, bias: None, to, add: false };
         self.kernel(at, Kernel::Conv(Box::new(conv)));
     }
 

@@ -127,7 +127,7 @@ impl Selection<'_> {
                     } else {
                         let slot = self.register();
                         self.pinned.push(slot);
-                        self.map.gathered.push(Strided { at, strides: strides.clone(), slot });
+                        self.map.gathered.push(Strided { at, strides: strides.clone(), slot, begun: false });
                         Value::Register(slot)
                     }
                 }
@@ -160,7 +160,8 @@ impl Selection<'_> {
                 Arg::Scalar(_) => unreachable!("tile() returns a tile"),
             };
             let at = Address { base: member.buffer as u32, offset: member.view.offset };
-            self.map.scattered.push((Strided { at, strides: strides.clone(), slot }, member.meet));
+            let result = Strided { at, strides: strides.clone(), slot, begun: false };
+            self.map.scattered.push((result, member.meet));
         }
     }
 

@@ -36,7 +36,7 @@ pub unsafe fn execute<L: Lanes>(_: PhantomData<L>, map: &Map, bases: &Bases<'_>)
     for (i, slot) in slots.iter_mut().enumerate().take(usize::from(map.registers)) {
         *slot = registers.add(i * stride);
     }
-    for (result, meet) in &map.scattered {
+    for (result, meet) in map.scattered.iter().filter(|(result, _)| !result.begun) {
         runs::begin(bases.at(result.at), &map.lengths, &result.strides, *meet);
     }
     // How much of the next tile is asked for before each instruction, so that memory and arithmetic take turns.
@@ -111,12 +111,22 @@ impl<L: Lanes> Source<L> for Number<L> {
     }
 }
 
+/// Four registers at a time: with one, more instructions count and jump than compute.
 #[inline(always)]
 unsafe fn each<L: Lanes>(to: *mut f32, n: usize, f: impl Fn(usize) -> L, last: impl Fn(usize, usize) -> L) {
-    let mut i = 0;
-    while i + L::WIDTH <= n {
+    let (mut i, w) = (0, L::WIDTH);
+    let fours = n - n % (4 * w);
+    while i < fours {
+        let (a, b, c, d) = (f(i), f(i + w), f(i + 2 * w), f(i + 3 * w));
+        a.store(to.add(i));
+        b.store(to.add(i + w));
+        c.store(to.add(i + 2 * w));
+        d.store(to.add(i + 3 * w));
+        i += 4 * w;
+    }
+    while i + w <= n {
         f(i).store(to.add(i));
-        i += L::WIDTH;
+        i += w;
     }
     if i < n {
         last(i, n - i).store_first(to.add(i), n - i);

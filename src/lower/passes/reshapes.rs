@@ -21,6 +21,23 @@ fn long_axes(shape: Shape) -> Vec<usize> {
     shape.iter().copied().filter(|n| *n != 1).collect()
 }
 
+/// So far down a tensor that repeats itself is looked for.
+const DEPTH: usize = 4;
+
+/// Whether the elements of a tensor come from one that repeats itself in this shape, perhaps through elementwise ops.
+fn repeats(out: &Rewriter, x: usize, depth: usize) -> bool {
+    if out.splat(x).is_some() {
+        return false;
+    }
+    match out.op(x) {
+        Op::Expand(_) => true,
+        op if elementwise(&op) && depth > 0 => {
+            out.steps[x].inputs.iter().any(|input| repeats(out, *input, depth - 1))
+        }
+        _ => false,
+    }
+}
+
 fn rule(out: &mut Rewriter, step: &Step) -> Option<usize> {
     if !elementwise(&step.op) {
         return None;
@@ -36,8 +53,7 @@ fn rule(out: &mut Rewriter, step: &Step) -> Option<usize> {
     };
     let from = step.inputs.iter().find_map(|x| split(out, *x))?;
     // What repeats itself along axes of the larger shape would have to be written out.
-    let movable = |x: &usize| out.splat(*x).is_some() || !matches!(out.op(*x), Op::Expand(_));
-    if !step.inputs.iter().all(movable) {
+    if step.inputs.iter().any(|x| repeats(out, *x, DEPTH)) {
         return None;
     }
     let mut inputs = Vec::with_capacity(step.inputs.len());
