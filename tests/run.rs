@@ -305,7 +305,7 @@ fn signals_stop_a_run_cleanly_and_it_goes_on() {
             text.contains("stopping after this meta-iteration") && text.contains("same command goes on"),
             "{text}"
         );
-        assert!(std::fs::read_to_string(out.join("run.json")).unwrap().contains("\"running\""));
+        assert!(std::fs::read_to_string(out.join("run.json")).unwrap().contains("\"stopped\""));
     }
 }
 

@@ -45,7 +45,7 @@ impl Watch {
             match manifest.status {
                 Status::Running if self.once => return Ok(()),
                 Status::Running if owner.is_some() => {}
-                Status::Running => {
+                Status::Running | Status::Stopped => {
                     eprintln!(
                         "mamlx: no process works on this run; the command that began it goes on with it."
                     );
@@ -69,6 +69,7 @@ fn view(folder: &Path, manifest: &Manifest) -> Result<String> {
         manifest.run,
         match manifest.status {
             Status::Running => "running",
+            Status::Stopped => "stopped",
             Status::Done => "done",
             Status::Failed => "failed",
         }

@@ -10,6 +10,8 @@ use std::path::Path;
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     Running,
+    /// On request or at a deadline, with everything saved; the same command goes on.
+    Stopped,
     Done,
     Failed,
 }

@@ -120,7 +120,7 @@ pub fn run(experiment: &Experiment, folder: &Path, options: &Options) -> Result<
             let selected = selection::selected(&experiment.spec, &session.rows);
             session.folder.write_manifest(&Manifest { selected, ..manifest(Status::Done, None) })?;
         }
-        Err(Error::Stopped { .. }) => {}
+        Err(Error::Stopped { .. }) => session.folder.write_manifest(&manifest(Status::Stopped, None))?,
         // Where the disk failed, these fail as well; the first error is the one to tell.
         Err(e) => {
             let _ = session.publish(true);

@@ -3,7 +3,7 @@
 use super::random_plans::random_plan;
 use super::slices;
 use mamlx::graph::eval::evaluate;
-use mamlx::graph::{Op, Plan, Port, Tape, Window};
+use mamlx::graph::{Op, Plan, Port, Shape, Tape, Window};
 use mamlx::lower::draft::Draft;
 use mamlx::lower::passes::{Pass, Pipeline, STANDARD};
 use mamlx::lower::verify::verify;
@@ -105,6 +105,19 @@ fn work_on_rows_and_on_the_same_rows_as_images_meets_in_one_space() {
         (vec![Port::single("x", x), Port::single("b", b)], Port::single("y", y))
     });
     assert_eq!(ops(&dump), ["mul", "relu", "reshape", "add"], "{dump}");
+}
+
+#[test]
+fn what_repeats_itself_among_images_stays_there() {
+    // As in the second derivative of pooling: in the space of the rows the sum would have to be written out.
+    let dump = passed(|tape| {
+        let (x, z, top) = (tape.input(&[12, 5]), tape.input(&[12, 5]), tape.input(&[3, 1, 1, 5]));
+        let [x_images, z_images] = [x, z].map(|rows| rows.relu().reshape(&[3, 2, 2, 5]));
+        let y = (x_images + top.broadcast(Shape::new(&[3, 2, 2, 5]))) * z_images;
+        (vec![Port::single("x", x), Port::single("z", z), Port::single("top", top)], Port::single("y", y))
+    });
+    let expected = ["relu", "reshape", "relu", "reshape", "expand", "add", "mul"];
+    assert_eq!(ops(&dump), expected, "{dump}");
 }
 
 #[test]

@@ -188,7 +188,7 @@ impl PaperRun {
     fn state(&self) -> &'static str {
         match self.manifest.status {
             Status::Done => "done",
-            Status::Running => "unfinished",
+            Status::Running | Status::Stopped => "unfinished",
             Status::Failed => "failed",
         }
     }
