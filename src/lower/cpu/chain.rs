@@ -53,6 +53,34 @@ impl Chain {
         }
     }
 
+    /// Tensors by the buffers they begin, of as many floats, of which the second may lie where the first does: a piece of
+    /// the first is not read any more once the same piece of the second is written.
+    pub fn takeovers(&mut self) -> Vec<(u32, u32, usize)> {
+        // The first and the last kernel at each door.
+        let mut spans: Vec<Option<(usize, usize)>> = vec![None; self.doors.len()];
+        for (number, kernel) in self.kernels.iter_mut().enumerate() {
+            kernel.addresses(&mut |address, _, _| {
+                if let Some(span) = (address.base as usize).checked_sub(1).map(|door| &mut spans[door]) {
+                    span.get_or_insert((number, number)).1 = number;
+                }
+            });
+        }
+        let alone =
+            |door: &Door| self.doors.iter().filter(|other| other.at.base == door.at.base).count() == 1;
+        let whole = |door: &Door| door.at.offset == 0 && door.reach == door.step && alone(door);
+        let at_doors = self.doors.iter().zip(&spans).filter(|(door, _)| door.step > 0 && whole(door));
+        let (written, read): (Vec<_>, Vec<_>) = at_doors.partition(|(door, _)| door.access == Access::Write);
+        let mut pairs: Vec<(u32, u32, usize)> = Vec::new();
+        for (to, begins) in written {
+            let leaf = read.iter().find(|(from, ends)| {
+                let apart = matches!((begins, ends), (Some((first, _)), Some((_, last))) if last < first);
+                apart && from.step == to.step && pairs.iter().all(|(taken, ..)| *taken != from.at.base)
+            });
+            pairs.extend(leaf.map(|(from, _)| (from.at.base, to.at.base, self.pieces * to.step)));
+        }
+        pairs
+    }
+
     pub fn register_floats(&self) -> usize {
         self.kernels.iter().map(Kernel::register_floats).max().unwrap_or(0)
     }

@@ -8,14 +8,19 @@
 use super::gemm;
 use super::isa::{Isa, dispatch};
 use super::kernel::{Access, Address, Bases};
-use super::lanes::Lanes;
+use super::lanes::{Apart, Lanes};
 use super::product::Side;
 use crate::graph::window::{Image, Window};
 use std::fmt;
 use std::marker::PhantomData;
+use std::ops::Range;
 
 /// Floats of patches at a time: 192 KiB, a part of the second-level cache of every processor of interest.
 const PATCHES: usize = 49_152;
+
+/// Products of an output that take about as long as to write and read it: 54 operations, where a core does some 20 in the
+/// time in which its share of the memory's bandwidth moves one byte, and 4 bytes are moved twice.
+const SHORT: usize = 32;
 
 /// Which of the three matrices of `outputs = patches · weights` is computed from the other two.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -109,6 +114,11 @@ impl Conv {
         Some((piece, steps))
     }
 
+    /// Whether every output is a sum of so few products that to read it from memory takes as long.
+    pub fn is_short(&self) -> bool {
+        self.wanted == Wanted::Outputs && self.patch() <= SHORT
+    }
+
     pub fn flops(&self) -> u64 {
         let (across, rows) = self.rows();
         2 * (across * rows * self.patch() * self.n) as u64
@@ -170,11 +180,13 @@ unsafe fn by_rows<L: Lanes>(_: PhantomData<L>, conv: &Conv, bases: &Bases<'_>) {
             let (shape, begin) = (conv.product(count * across), first * across);
             let picture = |row: usize| (row / down * conv.pixels(), row % down);
             if conv.wanted != Wanted::Images {
-                let pictures = bases.at(conv.pictures).cast_const();
+                let pictures = bases.at(conv.pictures);
                 for row in 0..count {
                     let (at, i) = picture(first + row);
                     let to = patches.add(row * across * patch);
-                    unfold_row::<L>(&conv.window, conv.image, i, pictures.add(at), to);
+                    for row in TapRow::all(&conv.window, conv.image, i, pictures.add(at), to) {
+                        L::apart(Unfold(row));
+                    }
                 }
             }
             let left = patches.cast_const();
@@ -196,8 +208,10 @@ unsafe fn by_rows<L: Lanes>(_: PhantomData<L>, conv: &Conv, bases: &Bases<'_>) {
                     gemm::gemm::<L>(shape, a, b, patches, None, pack);
                     for row in 0..count {
                         let (at, i) = picture(first + row);
-                        let from = left.add(row * across * patch);
-                        fold_row::<L>(&conv.window, conv.image, i, from, to.add(at));
+                        let from = patches.add(row * across * patch);
+                        for row in TapRow::all(&conv.window, conv.image, i, to.add(at), from) {
+                            L::apart(Fold(row));
+                        }
                     }
                 }
                 (Wanted::Images, None) => {}
@@ -216,96 +230,157 @@ fn across_image(window: &Window, width: usize, j: usize) -> (usize, usize, usize
     (outside, x, width.saturating_sub(x).min(across - outside))
 }
 
-/// Visits each row of taps of each window in a row of windows: where it lies in the patches, the taps before the image,
-/// the taps in it and where they begin there, and the taps behind it.
-#[inline(always)]
-fn taps(window: &Window, image: Image, i: usize, mut visit: impl FnMut(usize, usize, usize, usize, usize)) {
-    let [down, across] = window.kernel;
-    let Image { height, width, channels } = image;
-    let columns = window.count(image).map_or(0, |[_, columns]| columns);
-    for j in 0..columns {
-        let (outside, x, inside) = across_image(window, width, j);
-        for p in 0..down {
-            let at = (j * down + p) * across * channels;
-            // One call, so that it is compiled in place, where the instruction set is switched on.
-            let (before, from, inside) = match window.position(0, i, p, height) {
-                Some(y) if inside > 0 => (outside, (y * width + x) * channels, inside),
-                _ => (across, 0, 0),
-            };
-            let behind = across - before - inside;
-            visit(at, before * channels, from, inside * channels, behind * channels);
-        }
+/// One row of taps of each window in a row of windows.
+struct TapRow<'a> {
+    window: &'a Window,
+    image: Image,
+    columns: usize,
+    /// The windows that have all of these taps in the image; a few at its edges do not.
+    whole: Range<usize>,
+    /// The row of pixels; none where it lies in the padding.
+    pixels: Option<*mut f32>,
+    patches: *mut f32,
+    /// Floats from one window's taps to the next one's.
+    step: usize,
+}
+
+/// Copies pixels into the patches.
+struct Unfold<'a>(TapRow<'a>);
+
+/// Adds the patches into the pixels, window after window.
+struct Fold<'a>(TapRow<'a>);
+
+impl<'a> TapRow<'a> {
+    /// The rows of taps of row `i` of the windows on an image.
+    ///
+    /// # Safety
+    /// The image and the patches are valid.
+    unsafe fn all(
+        window: &'a Window,
+        image: Image,
+        i: usize,
+        pixels: *mut f32,
+        patches: *mut f32,
+    ) -> impl Iterator<Item = TapRow<'a>> {
+        let [down, across] = window.kernel;
+        let columns = window.count(image).map_or(0, |[_, columns]| columns);
+        let (before, step) = (window.before[1], window.stride[1]);
+        let first = before.div_ceil(step).min(columns);
+        let behind = (image.width + before).checked_sub(across).map_or(0, |last| last / step + 1);
+        let whole = first..behind.clamp(first, columns);
+        let run = across * image.channels;
+        (0..down).map(move |p| {
+            let row = window.position(0, i, p, image.height);
+            // SAFETY: the row lies in the image, and the taps in the patches.
+            let at = |row: usize| unsafe { pixels.add(row * image.width * image.channels) };
+            let (pixels, whole) = (row.map(at), whole.clone());
+            let patches = unsafe { patches.add(p * run) };
+            TapRow { window, image, columns, whole, pixels, patches, step: down * run }
+        })
+    }
+
+    fn run(&self) -> usize {
+        self.window.kernel[1] * self.image.channels
+    }
+
+    /// Floats of window `j` before the image, the first of those in it, and how many these are.
+    #[inline(always)]
+    fn edge(&self, j: usize) -> (usize, usize, usize) {
+        let (outside, x, inside) = across_image(self.window, self.image.width, j);
+        let channels = self.image.channels;
+        if inside == 0 { (self.run(), 0, 0) } else { (outside * channels, x * channels, inside * channels) }
+    }
+
+    /// The first whole window's pixels, counted from the row's, and how far the next one's are.
+    #[inline(always)]
+    fn first(&self) -> (usize, usize) {
+        let [begin, step] = [self.whole.start, 1].map(|n| n * self.window.stride[1]);
+        (begin.saturating_sub(self.window.before[1]) * self.image.channels, step * self.image.channels)
     }
 }
 
-/// The patches of row `i` of the windows on an image.
-///
-/// # Safety
-/// The image and the patches are valid, and the instruction set of `L` is switched on.
-#[inline(always)]
-unsafe fn unfold_row<L: Lanes>(window: &Window, image: Image, i: usize, from: *const f32, to: *mut f32) {
-    let [down, across] = window.kernel;
-    let Image { height, width, channels } = image;
-    let columns = window.count(image).map_or(0, |[_, columns]| columns);
-    let (run, step) = (across * channels, window.stride[1]);
-    // The windows that lie in the image from side to side; a few at its edges do not.
-    let first = window.before[1].div_ceil(step).min(columns);
-    let behind = (width + window.before[1]).checked_sub(across).map_or(0, |last| last / step + 1);
-    let whole = first..behind.clamp(first, columns);
-    for p in 0..down {
-        let row = window.position(0, i, p, height).map(|y| y * width);
-        let edge = |j: usize| {
-            // SAFETY: the taps inside lie in the image, and all of them in the patches.
-            unsafe {
-                let to = to.add((j * down + p) * run);
-                let (outside, x, inside) = across_image(window, width, j);
-                let (outside, row, inside) = match row {
-                    Some(row) if inside > 0 => (outside * channels, row, inside * channels),
-                    _ => (run, 0, 0),
-                };
-                zero::<L>(to, outside);
-                copy::<L>(from.add((row + x) * channels), to.add(outside), inside);
-                zero::<L>(to.add(outside + inside), run - outside - inside);
-            }
-        };
-        let Some(row) = row else {
-            (0..columns).for_each(edge);
-            continue;
-        };
-        (0..whole.start).for_each(edge);
-        for j in whole.clone() {
-            // SAFETY: as above; these windows have all of their taps in the image.
-            unsafe {
-                let at = (row + j * step - window.before[1]) * channels;
-                copy::<L>(from.add(at), to.add((j * down + p) * run), run);
-            }
-        }
-        (whole.end..columns).for_each(edge);
-    }
-}
-
-/// Adds the patches of row `i` of the windows into an image.
-///
-/// # Safety
-/// As [`unfold_row`].
-#[inline(always)]
-unsafe fn fold_row<L: Lanes>(window: &Window, image: Image, i: usize, from: *const f32, to: *mut f32) {
-    taps(window, image, i, |at, before, x, inside, _| {
+impl Apart for Unfold<'_> {
+    #[inline(always)]
+    unsafe fn run<L: Lanes>(self) {
+        let (row, run) = (&self.0, self.0.run());
         // SAFETY: the taps inside lie in the image, and all of them in the patches.
         unsafe {
-            let (from, to) = (from.add(at + before), to.add(x));
-            let mut n = 0;
-            while n + L::WIDTH <= inside {
-                L::load(from.add(n)).add(L::load(to.add(n))).store(to.add(n));
-                n += L::WIDTH;
+            let Some(pixels) = row.pixels else {
+                for j in 0..row.columns {
+                    zero::<L>(row.patches.add(j * row.step), run);
+                }
+                return;
+            };
+            for j in (0..row.whole.start).chain(row.whole.end..row.columns) {
+                let ((before, x, inside), to) = (row.edge(j), row.patches.add(j * row.step));
+                zero::<L>(to, before);
+                copy::<L>(pixels.add(x), to.add(before), inside);
+                zero::<L>(to.add(before + inside), run - before - inside);
             }
-            if n < inside {
-                let left = inside - n;
-                let sum = L::load_first(from.add(n), left).add(L::load_first(to.add(n), left));
-                sum.store_first(to.add(n), left);
+            let (first, step) = row.first();
+            let (mut from, mut to) =
+                (pixels.wrapping_add(first), row.patches.wrapping_add(row.whole.start * row.step));
+            // Not by `copy`, whose conditions would be looked at for every window.
+            let registers = run - run % L::WIDTH;
+            for _ in row.whole.clone() {
+                let mut n = 0;
+                while n < registers {
+                    L::load(from.add(n)).store(to.add(n));
+                    n += L::WIDTH;
+                }
+                if registers < run {
+                    let rest = run - registers;
+                    L::load_first(from.add(registers), rest).store_first(to.add(registers), rest);
+                }
+                (from, to) = (from.wrapping_add(step), to.wrapping_add(row.step));
             }
         }
-    });
+    }
+}
+
+impl Apart for Fold<'_> {
+    #[inline(always)]
+    unsafe fn run<L: Lanes>(self) {
+        let (row, run) = (&self.0, self.0.run());
+        let Some(pixels) = row.pixels else { return };
+        // SAFETY: the taps inside lie in the image, and all of them in the patches.
+        unsafe {
+            for j in 0..row.whole.start {
+                let (before, x, inside) = row.edge(j);
+                accumulate::<L>(row.patches.add(j * row.step + before), pixels.add(x), inside);
+            }
+            let (first, step) = row.first();
+            let (mut to, mut from) =
+                (pixels.wrapping_add(first), row.patches.wrapping_add(row.whole.start * row.step));
+            for _ in row.whole.clone() {
+                accumulate::<L>(from, to, run);
+                (from, to) = (from.wrapping_add(row.step), to.wrapping_add(step));
+            }
+            for j in row.whole.end..row.columns {
+                let (before, x, inside) = row.edge(j);
+                accumulate::<L>(row.patches.add(j * row.step + before), pixels.add(x), inside);
+            }
+        }
+    }
+}
+
+/// # Safety
+/// As [`copy`].
+#[inline(always)]
+unsafe fn accumulate<L: Lanes>(from: *const f32, to: *mut f32, count: usize) {
+    let mut n = 0;
+    // SAFETY: the caller's.
+    unsafe {
+        while n + L::WIDTH <= count {
+            L::load(from.add(n)).add(L::load(to.add(n))).store(to.add(n));
+            n += L::WIDTH;
+        }
+        if n < count {
+            let left = count - n;
+            let sum = L::load_first(from.add(n), left).add(L::load_first(to.add(n), left));
+            sum.store_first(to.add(n), left);
+        }
+    }
 }
 
 /// # Safety

@@ -120,10 +120,10 @@ impl Map {
         usize::from(self.registers) * self.register_stride()
     }
 
-    /// Leaves and results, by the buffers they begin, that may share their memory: an element of the leaf is not read
-    /// any more once that of the result is written. Each is named once at most.
-    pub fn takeovers(&self) -> Vec<(u32, u32)> {
-        let mut pairs: Vec<(u32, u32)> = Vec::new();
+    /// Leaves and results, by the buffers they begin, of so many floats, that may share their memory: an element of the
+    /// leaf is not read any more once that of the result is written. Each is named once at most.
+    pub fn takeovers(&self) -> Vec<(u32, u32, usize)> {
+        let mut pairs: Vec<(u32, u32, usize)> = Vec::new();
         for result in &self.results {
             let written = self.code.iter().position(|instr| instr.to == result.slot);
             let leaf = self.leaves.iter().find(|leaf| {
@@ -131,11 +131,11 @@ impl Map {
                 let read = self.code.iter().rposition(reads);
                 leaf.at.offset == 0
                     && read <= written
-                    && pairs.iter().all(|(taken, _)| *taken != leaf.at.base)
+                    && pairs.iter().all(|(taken, ..)| *taken != leaf.at.base)
                     && self.scattered.iter().all(|(scattered, _)| scattered.slot != leaf.slot)
             });
             if let (Some(leaf), 0) = (leaf, result.at.offset) {
-                pairs.push((leaf.at.base, result.at.base));
+                pairs.push((leaf.at.base, result.at.base, self.total()));
             }
         }
         pairs

@@ -93,15 +93,19 @@ fn take_over(
     for (number, kernel) in stages.iter_mut().flatten().enumerate() {
         let mut named: Vec<u32> = Vec::new();
         kernel.addresses(&mut |address, _, _| named.push(address.base));
-        let Kernel::Map(map) = kernel else { continue };
+        let pairs = match kernel {
+            Kernel::Map(map) => map.takeovers(),
+            Kernel::Chain(chain) => chain.takeovers(),
+            _ => continue,
+        };
         let once = |buffer: u32| named.iter().filter(|base| **base == buffer).count() == 1;
-        for (leaf, result) in map.takeovers() {
+        for (leaf, result, floats) in pairs {
             let (from, to) = (leaf as usize, result as usize);
             let owner = owners.get(&from).copied().unwrap_or(from);
             let (Some(old), Some(new)) = (lives.get(&owner).copied(), lives.get(&to).copied()) else {
                 continue;
             };
-            let whole = size(from) == map.total() && size(to) == map.total();
+            let whole = size(from) == floats && size(to) == floats;
             let free = !outside.contains_key(&owner) && !outside.contains_key(&to);
             let follows = old.last == number && new.first == number;
             // What is kept from one stage to the next lies apart, and outlives every run of the second.

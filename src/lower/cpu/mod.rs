@@ -3,13 +3,15 @@
 //! `layout` decides which tensors exist in memory (the others are views, or are recomputed inside the kernel that
 //! reads them) and `patches` which of those that convolutions multiply, `cluster` fuses elementwise work and reductions
 //! into [`map`] kernels, `schedule` orders all kernels in two stages, `pieces` makes a [`chain`] of those between which
-//! a large tensor would lie, and `memory` gives every tensor a place. `lanes`, `half`, `math`, `tile`, `runs` and
+//! a large tensor would lie, `again` repeats what is cheaper to compute than to keep, and `memory` gives every tensor a
+//! place. `lanes`, `half`, `math`, `tile`, `runs` and
 //! `product` are what runs. Kernels are compiled for several instruction sets and one is chosen when a program is made
 //! ([`Isa`]).
 //!
 //! This room holds the crate's numerical `unsafe`: addresses are checked once, when a program is made, and not
 //! again while it runs.
 
+mod again;
 mod chain;
 mod cluster;
 mod conv;
@@ -56,7 +58,10 @@ pub(super) fn program(plan: &Plan, isa: Isa, large: usize) -> Program {
     let outside = memory::outside(&draft, &layout, &doors);
     let size = |buffer: usize| memory::size(&draft, &doors, buffer);
     let buffers = draft.steps.len() + doors.results.len();
-    let cut = pieces::cut(stages, &size, buffers, |buffer| outside.contains_key(&buffer), large);
+    let is_outside = |buffer: usize| outside.contains_key(&buffer);
+    let short = stages.each_ref().map(|stage| again::candidates(stage, &size, is_outside, large));
+    let mut cut = pieces::cut(stages, &size, buffers, is_outside, large);
+    again::repeat_late(&mut cut, short, &size, buffers);
     let planned = memory::plan(&draft, &doors, cut, outside);
     let flops = planned.stages.iter().flatten().map(Kernel::flops).sum();
     Program {

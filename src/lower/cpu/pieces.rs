@@ -3,7 +3,8 @@
 //! A tensor that is larger than a cache costs more to write and read again than most arithmetic. Where the kernel that
 //! writes it and those that read it can all be cut along their outermost axis (the images of a batch) they become a
 //! [`Chain`], and the tensor is one piece large. A cheap kernel is run in every chain that wants its result, rather than
-//! once for all of them. A sum over all pieces ends a chain: what needs it comes later.
+//! once for all of them. A sum over all pieces ends a chain: what needs it comes later. Where the tensor is wanted later
+//! too and must exist, the first kernel that reads it still runs with the one that writes it, piece by piece.
 
 use super::chain::{Chain, Door, MAX_DOORS};
 use super::fill::Fill;
@@ -21,6 +22,9 @@ const CHEAP: usize = 8;
 const CHEAP_READS: usize = 2;
 /// How often it is run at most.
 const COPIES: usize = 8;
+/// A short convolution is cheap, too, where its result is so many times what is large: it does not stay in any cache, and
+/// to write and read it takes as long.
+const HUGE: usize = 16;
 
 /// Kernels, and the floats of the pieces that pass between them, which are buffers after all others.
 pub struct Cut {
@@ -50,6 +54,8 @@ struct Cutter<'a> {
     buffers: usize,
     /// The buffers of which one piece at a time is to exist.
     passing: BTreeSet<usize>,
+    /// Kernels that are to run with the one that writes a buffer, which exists as a whole for others.
+    beside: BTreeSet<(usize, usize)>,
 }
 
 /// Kernels that run together, at the place of the last of them.
@@ -82,13 +88,15 @@ pub fn cut(
         });
         uses.push(of);
     }
-    let mut cutter =
-        Cutter { kernels, early, uses, writers, readers, size, large, buffers, passing: BTreeSet::new() };
-    let buffers: Vec<usize> = cutter.writers.keys().copied().collect();
-    for buffer in buffers {
-        if size(buffer) >= large && !outside(buffer) && cutter.may_pass(buffer) {
-            cutter.passing.insert(buffer);
-        }
+    let (passing, beside) = (BTreeSet::new(), BTreeSet::new());
+    let mut cutter = Cutter { kernels, early, uses, writers, readers, size, large, buffers, passing, beside };
+    let buffers: BTreeSet<usize> = cutter.writers.keys().copied().collect();
+    let is_large = |buffer: &usize| size(*buffer) >= large && !outside(*buffer);
+    let (passing, whole): (Vec<_>, Vec<_>) =
+        buffers.into_iter().filter(is_large).partition(|buffer| cutter.may_pass(*buffer));
+    cutter.passing.extend(passing);
+    for buffer in whole {
+        cutter.run_beside(buffer);
     }
     cutter.apply()
 }
@@ -120,13 +128,36 @@ impl Cutter<'_> {
 
     /// Whether the kernel is run once for every chain that wants its only result.
     fn is_cheap(&self, at: usize) -> bool {
-        let Kernel::Map(map) = &self.kernels[at] else { return false };
         let reads: usize = self.uses[at].iter().filter(|u| u.access == Access::Read).map(|u| u.reach).sum();
-        map.results.len() == 1
-            && map.scattered.is_empty()
-            && map.code.len() <= CHEAP
-            && reads <= CHEAP_READS * map.total()
-            && self.passing.contains(&(map.results[0].at.base as usize))
+        match &self.kernels[at] {
+            Kernel::Map(map) => {
+                map.results.len() == 1
+                    && map.scattered.is_empty()
+                    && map.code.len() <= CHEAP
+                    && reads <= CHEAP_READS * map.total()
+                    && self.passing.contains(&(map.results[0].at.base as usize))
+            }
+            Kernel::Conv(conv) => {
+                let to = conv.to.base as usize;
+                conv.is_short() && (self.size)(to) >= HUGE * self.large && self.passing.contains(&to)
+            }
+            _ => false,
+        }
+    }
+
+    /// The kernels that read a buffer, or what cheap ones make of it where they run.
+    fn final_readers(&self, buffer: usize) -> BTreeSet<usize> {
+        let (mut found, mut open) = (BTreeSet::new(), vec![buffer]);
+        while let Some(buffer) = open.pop() {
+            for reader in self.readers.get(&buffer).into_iter().flatten() {
+                if self.is_cheap(*reader) {
+                    open.extend(self.passes(*reader, Access::Write));
+                } else {
+                    found.insert(*reader);
+                }
+            }
+        }
+        found
     }
 
     /// What passes between the kernel and others.
@@ -144,14 +175,13 @@ impl Cutter<'_> {
             let members: Vec<usize> = all.into_iter().filter(|at| !self.is_cheap(*at)).collect();
             // Kernels that hand on a cheap one's result need not run together.
             let joined = !self.is_cheap(self.writer(*buffer));
-            for at in &members {
-                let (new, old) = (if joined { members[0] } else { *at }, group_of.get(at).copied());
-                let new = group_of.get(&new).copied().unwrap_or(new);
-                group_of.entry(*at).or_insert(new);
-                if let (Some(old), true) = (old, joined) {
-                    group_of.values_mut().filter(|group| **group == old).for_each(|group| *group = new);
-                }
+            match joined {
+                true => join(&mut group_of, &members),
+                false => members.iter().for_each(|at| join(&mut group_of, &[*at])),
             }
+        }
+        for (buffer, reader) in &self.beside {
+            join(&mut group_of, &[self.writer(*buffer), *reader]);
         }
         let mut groups: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
         for (at, group) in group_of {
@@ -193,24 +223,51 @@ impl Cutter<'_> {
             let mut chains: BTreeMap<usize, Vec<Kernel>> = BTreeMap::new();
             let mut sizes: HashMap<usize, usize> = HashMap::new();
             let mut dropped = self.often_repeated(&groups);
-            let mut moved = BTreeSet::new();
+            let (mut apart, mut moved) = (BTreeSet::new(), BTreeSet::new());
             for group in &groups {
-                match self.chain(group, &mut sizes) {
-                    Ok(kernels) => {
+                match (self.chain(group, &mut sizes), self.longest_beside(group)) {
+                    (Ok(kernels), _) => {
                         chains.insert(group.members.last().copied().unwrap_or(0), kernels);
                         moved.extend(group.members.iter().chain(&group.copies));
                     }
+                    (Err(_), Some(beside)) => apart.extend([beside]),
                     // Nothing where a kernel that would be a group of its own cannot be cut.
-                    Err(buffers) => dropped.extend(buffers),
+                    (Err(buffers), None) => dropped.extend(buffers),
                 }
             }
-            if dropped.is_empty() {
+            if dropped.is_empty() && apart.is_empty() {
                 return self.place(&moved, chains, sizes);
             }
-            dropped.iter().for_each(|buffer| {
-                self.passing.remove(buffer);
-            });
+            self.beside.retain(|beside| !apart.contains(beside));
+            for buffer in dropped {
+                self.passing.remove(&buffer);
+                self.run_beside(buffer);
+            }
+            // Cheap ones may be so no more.
+            let still = |(buffer, reader): &(usize, usize)| self.first_reader(*buffer) == Some(*reader);
+            self.beside = self.beside.iter().copied().filter(still).collect();
         }
+    }
+
+    fn run_beside(&mut self, buffer: usize) {
+        self.beside.extend(self.first_reader(buffer).map(|reader| (buffer, reader)));
+    }
+
+    /// The kernel that might run with the one that writes the buffer.
+    fn first_reader(&self, buffer: usize) -> Option<usize> {
+        let first = self.final_readers(buffer).first().copied()?;
+        let writers = self.writers.get(&buffer)?;
+        let both = [writers.first().copied()?, first];
+        let same_stage = both.map(|at| at < self.early);
+        let cut = both.iter().all(|at| pieces_of(&self.kernels[*at]) > 1);
+        (writers.len() == 1 && same_stage[0] == same_stage[1] && cut).then_some(first)
+    }
+
+    /// What runs together though it need not, and holds the group back the furthest.
+    fn longest_beside(&self, group: &Group) -> Option<(usize, usize)> {
+        let within = |(_, reader): &&(usize, usize)| group.members.contains(reader);
+        let span = |(buffer, reader): &&(usize, usize)| reader - self.writer(*buffer);
+        self.beside.iter().filter(within).max_by_key(span).copied()
     }
 
     /// What is handed on by a kernel that too many groups would run, or that is itself not run where it is wanted.
@@ -242,13 +299,18 @@ impl Cutter<'_> {
             of_members.map_or_else(|| within.clone(), |buffer| BTreeSet::from([*buffer]))
         };
         let last = group.members.last().copied().unwrap_or(0);
+        let mut handed = BTreeSet::new();
         for at in &group.members {
             for written in self.uses[*at].iter().filter(|u| u.access == Access::Write) {
-                let waits = |reader: &usize| *reader <= last || group.members.contains(reader);
-                let readers = self.readers.get(&written.buffer);
-                let early = readers.is_some_and(|readers| readers.iter().any(waits));
-                if early && !self.passing.contains(&written.buffer) {
-                    return Err(longest());
+                let buffer = written.buffer;
+                if self.passing.contains(&buffer) {
+                    continue;
+                }
+                for reader in self.final_readers(buffer).into_iter().filter(|reader| *reader <= last) {
+                    if !group.members.contains(&reader) || !self.beside.contains(&(buffer, reader)) {
+                        return Err(longest());
+                    }
+                    handed.insert(buffer);
                 }
             }
         }
@@ -279,7 +341,7 @@ impl Cutter<'_> {
             let Some((kernel, steps)) = cut_kernel(&self.kernels[at], pieces) else {
                 return Err(passing(&at).collect());
             };
-            if !self.add(&mut chain, kernel, &steps, at, sizes, &mut places) {
+            if !self.add(&mut chain, kernel, &steps, at, sizes, &mut places, &handed) {
                 return Err(longest());
             }
             if self.begins(at, &steps, &mut before).is_none() {
@@ -300,6 +362,7 @@ impl Cutter<'_> {
         of: usize,
         sizes: &mut HashMap<usize, usize>,
         places: &mut HashMap<usize, u32>,
+        handed: &BTreeSet<usize>,
     ) -> bool {
         let (mut number, mut fits) = (0, true);
         let doors = &mut chain.doors;
@@ -307,8 +370,10 @@ impl Cutter<'_> {
             let (buffer, mut step) = (address.base as usize, steps[number]);
             let share = (self.size)(buffer) / chain.pieces;
             let mut at = *address;
+            let in_order = address.offset == 0 && step == share && reach <= share;
+            fits &= in_order || !handed.contains(&buffer);
             if self.passes(of, access).any(|passing| passing == buffer) {
-                fits &= address.offset == 0 && step == share && reach <= share;
+                fits &= in_order;
                 // A place of its own in every chain, so that it need not last from one to the next.
                 at.base = *places.entry(buffer).or_insert_with(|| {
                     let piece = self.buffers + sizes.len();
@@ -390,6 +455,15 @@ fn cut_kernel(kernel: &Kernel, pieces: usize) -> Option<(Kernel, Vec<usize>)> {
         Kernel::Conv(conv) => conv.cut(pieces).map(|(conv, steps)| (Kernel::Conv(Box::new(conv)), steps)),
         _ => None,
     }
+}
+
+/// Puts kernels, and all that are in a group with one of them, into one group.
+fn join(group_of: &mut BTreeMap<usize, usize>, members: &[usize]) {
+    let group = |at: &usize| group_of.get(at).copied().unwrap_or(*at);
+    let old: Vec<usize> = members.iter().map(group).collect();
+    let Some(new) = old.first().copied() else { return };
+    group_of.values_mut().filter(|group| old.contains(group)).for_each(|group| *group = new);
+    group_of.extend(members.iter().map(|at| (*at, new)));
 }
 
 fn greatest_divisor(a: usize, b: usize) -> usize {
