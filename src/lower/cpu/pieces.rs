@@ -58,6 +58,14 @@ struct Cutter<'a> {
     beside: BTreeSet<(usize, usize)>,
 }
 
+/// What the kernels of one chain hand on.
+struct Within {
+    /// Buffers that exist as a whole, but are read in the chain that writes them.
+    handed: BTreeSet<usize>,
+    /// The buffers of single pieces, by what passes in them.
+    places: HashMap<usize, u32>,
+}
+
 /// Kernels that run together, at the place of the last of them.
 struct Group {
     members: BTreeSet<usize>,
@@ -336,12 +344,12 @@ impl Cutter<'_> {
             return Err(longest());
         }
         let mut chain = Chain { pieces, doors: vec![], kernels: vec![] };
-        let (mut before, mut places) = (vec![], HashMap::new());
+        let (mut before, mut passed) = (vec![], Within { handed, places: HashMap::new() });
         for at in all {
             let Some((kernel, steps)) = cut_kernel(&self.kernels[at], pieces) else {
                 return Err(passing(&at).collect());
             };
-            if !self.add(&mut chain, kernel, &steps, at, sizes, &mut places, &handed) {
+            if !self.add(&mut chain, kernel, &steps, at, sizes, &mut passed) {
                 return Err(longest());
             }
             if self.begins(at, &steps, &mut before).is_none() {
@@ -361,8 +369,7 @@ impl Cutter<'_> {
         steps: &[usize],
         of: usize,
         sizes: &mut HashMap<usize, usize>,
-        places: &mut HashMap<usize, u32>,
-        handed: &BTreeSet<usize>,
+        Within { handed, places }: &mut Within,
     ) -> bool {
         let (mut number, mut fits) = (0, true);
         let doors = &mut chain.doors;
