@@ -112,12 +112,10 @@ pub fn cut(
 impl Cutter<'_> {
     /// Whether one kernel writes the buffer as a whole, and others of its stage read it.
     fn may_pass(&self, buffer: usize) -> bool {
-        let (Some(writers), Some(readers)) = (self.writers.get(&buffer), self.readers.get(&buffer)) else {
+        let (Some(writer), Some(readers)) = (self.sole_writer(buffer), self.readers.get(&buffer)) else {
             return false;
         };
-        let (Some(writer), 1) = (writers.first(), writers.len()) else { return false };
-        let stage = |at: &usize| *at < self.early;
-        let whole = match &self.kernels[*writer] {
+        let whole = match &self.kernels[writer] {
             Kernel::Map(map) => {
                 // Perhaps as a sum in each piece, which `add` finds out.
                 let results = map.results.iter().map(|result| result.at);
@@ -127,7 +125,16 @@ impl Cutter<'_> {
             Kernel::Conv(_) => true,
             _ => false,
         };
-        whole && readers.iter().all(|reader| reader > writer && stage(reader) == stage(writer))
+        whole && readers.iter().all(|reader| *reader > writer && self.same_stage(*reader, writer))
+    }
+
+    fn sole_writer(&self, buffer: usize) -> Option<usize> {
+        let writers = self.writers.get(&buffer).filter(|writers| writers.len() == 1)?;
+        writers.first().copied()
+    }
+
+    fn same_stage(&self, a: usize, b: usize) -> bool {
+        (a < self.early) == (b < self.early)
     }
 
     fn writer(&self, buffer: usize) -> usize {
@@ -233,14 +240,16 @@ impl Cutter<'_> {
             let mut dropped = self.often_repeated(&groups);
             let (mut apart, mut moved) = (BTreeSet::new(), BTreeSet::new());
             for group in &groups {
-                match (self.chain(group, &mut sizes), self.longest_beside(group)) {
-                    (Ok(kernels), _) => {
+                match self.chain(group, &mut sizes) {
+                    Ok(kernels) => {
                         chains.insert(group.members.last().copied().unwrap_or(0), kernels);
                         moved.extend(group.members.iter().chain(&group.copies));
                     }
-                    (Err(_), Some(beside)) => apart.extend([beside]),
-                    // Nothing where a kernel that would be a group of its own cannot be cut.
-                    (Err(buffers), None) => dropped.extend(buffers),
+                    Err(buffers) => match self.longest_beside(group) {
+                        Some(beside) => apart.extend([beside]),
+                        // Nothing where a kernel that would be a group of its own cannot be cut.
+                        None => dropped.extend(buffers),
+                    },
                 }
             }
             if dropped.is_empty() && apart.is_empty() {
@@ -263,12 +272,9 @@ impl Cutter<'_> {
 
     /// The kernel that might run with the one that writes the buffer.
     fn first_reader(&self, buffer: usize) -> Option<usize> {
-        let first = self.final_readers(buffer).first().copied()?;
-        let writers = self.writers.get(&buffer)?;
-        let both = [writers.first().copied()?, first];
-        let same_stage = both.map(|at| at < self.early);
-        let cut = both.iter().all(|at| pieces_of(&self.kernels[*at]) > 1);
-        (writers.len() == 1 && same_stage[0] == same_stage[1] && cut).then_some(first)
+        let (writer, first) = (self.sole_writer(buffer)?, self.final_readers(buffer).first().copied()?);
+        let cut = [writer, first].iter().all(|at| pieces_of(&self.kernels[*at]) > 1);
+        (cut && self.same_stage(writer, first)).then_some(first)
     }
 
     /// What runs together though it need not, and holds the group back the furthest.

@@ -192,10 +192,8 @@ pub unsafe fn begin(to: *mut f32, lengths: &[usize], strides: &[usize], meet: Me
     if total > 0 {
         let stride = strides[strides.len() - 1];
         each_run(moving, strides, 0, total, |_, offset, length| {
-            if stride == 1 {
-                std::slice::from_raw_parts_mut(to.add(offset), length).fill(first);
-            } else {
-                (0..length).for_each(|i| *to.add(offset + i * stride) = first);
+            for i in 0..length {
+                *to.add(offset + i * stride) = first;
             }
         });
     }
