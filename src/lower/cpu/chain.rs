@@ -2,7 +2,9 @@
 
 use super::isa::Isa;
 use super::kernel::{Access, Address, Bases, Kernel};
+use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Range;
 
 /// Addresses of a chain's kernels; the start of the scratch memory comes before them.
 pub const MAX_DOORS: usize = 127;
@@ -24,6 +26,8 @@ pub struct Chain {
     pub doors: Vec<Door>,
     /// Each does one piece. Base 0 is the start of the scratch memory, base i + 1 is door i.
     pub kernels: Vec<Kernel>,
+    /// Which of them are the same few in so many bands, one band after the other (see `bands`).
+    pub bands: Vec<(Range<usize>, usize)>,
 }
 
 impl Chain {
@@ -53,30 +57,40 @@ impl Chain {
         }
     }
 
-    /// Tensors by the buffers they begin, of as many floats, of which the second may lie where the first does: a piece of
-    /// the first is not read any more once the same piece of the second is written.
+    /// Tensors by the buffers they begin, of as many floats, of which the second may lie where the first does: no kernel
+    /// reads of the first what this one or one before it has written of the second.
     pub fn takeovers(&mut self) -> Vec<(u32, u32, usize)> {
-        // The first and the last kernel at each door.
-        let mut spans: Vec<Option<(usize, usize)>> = vec![None; self.doors.len()];
+        // Which kernels touch what of each tensor.
+        let mut touched: BTreeMap<u32, Vec<(usize, Range<usize>)>> = BTreeMap::new();
         for (number, kernel) in self.kernels.iter_mut().enumerate() {
-            kernel.addresses(&mut |address, _, _| {
-                if let Some(span) = (address.base as usize).checked_sub(1).map(|door| &mut spans[door]) {
-                    span.get_or_insert((number, number)).1 = number;
+            kernel.addresses(&mut |address, _, reach| {
+                if let Some(door) = (address.base as usize).checked_sub(1).map(|door| &self.doors[door]) {
+                    let place = address.offset..address.offset + reach;
+                    touched.entry(door.at.base).or_default().push((number, place));
                 }
             });
         }
-        let alone =
-            |door: &Door| self.doors.iter().filter(|other| other.at.base == door.at.base).count() == 1;
-        let whole = |door: &Door| door.at.offset == 0 && door.reach == door.step && alone(door);
-        let at_doors = self.doors.iter().zip(&spans).filter(|(door, _)| door.step > 0 && whole(door));
-        let (written, read): (Vec<_>, Vec<_>) = at_doors.partition(|(door, _)| door.access == Access::Write);
+        // Tensors that are written or read as a whole, each piece once, with how large that is.
+        let whole = |base: u32| {
+            let mut doors = self.doors.iter().filter(|door| door.at.base == base);
+            let step = doors.clone().next()?.step;
+            let all = doors.all(|door| door.at.offset == 0 && door.reach == step && door.step == step);
+            (all && step > 0).then_some(step)
+        };
+        let is_written =
+            |base: u32| self.doors.iter().any(|door| door.at.base == base && door.access == Access::Write);
+        let tensors = touched.into_iter().filter_map(|(base, all)| Some((base, whole(base)?, all)));
+        let (written, read): (Vec<_>, Vec<_>) = tensors.partition(|(base, ..)| is_written(*base));
         let mut pairs: Vec<(u32, u32, usize)> = Vec::new();
-        for (to, begins) in written {
-            let leaf = read.iter().find(|(from, ends)| {
-                let apart = matches!((begins, ends), (Some((first, _)), Some((_, last))) if last < first);
-                apart && from.step == to.step && pairs.iter().all(|(taken, ..)| *taken != from.at.base)
+        for (to, step, writes) in written {
+            let leaf = read.iter().find(|(from, other, reads)| {
+                let mut all = reads.iter().flat_map(|read| writes.iter().map(move |write| (read, write)));
+                let apart = all.all(|((reader, from), (writer, to))| {
+                    reader < writer || from.end <= to.start || to.end <= from.start
+                });
+                apart && *other == step && pairs.iter().all(|(taken, ..)| taken != from)
             });
-            pairs.extend(leaf.map(|(from, _)| (from.at.base, to.at.base, self.pieces * to.step)));
+            pairs.extend(leaf.map(|(from, ..)| (*from, to, self.pieces * step)));
         }
         pairs
     }
@@ -101,7 +115,12 @@ impl fmt::Display for Chain {
         }
         f.write_str(" of")?;
         for (i, kernel) in self.kernels.iter().enumerate() {
-            write!(f, "{} {kernel}", if i > 0 { ";" } else { "" })?;
+            let run = self.bands.iter().find(|(kernels, _)| kernels.contains(&i));
+            match run.map(|(kernels, bands)| (i - kernels.start, kernels.len() / bands, bands)) {
+                Some((at, different, _)) if at >= different => {}
+                Some((_, _, bands)) => write!(f, "\n    in {bands} bands, the first: {kernel}")?,
+                None => write!(f, "\n    {kernel}")?,
+            }
         }
         Ok(())
     }

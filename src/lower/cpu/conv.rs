@@ -114,6 +114,35 @@ impl Conv {
         Some((piece, steps))
     }
 
+    /// The same on one of so many bands of rows of the windows, and how far each address moves to it, in the order of
+    /// [`addresses`](Conv::addresses). For one image, of which a band sees some rows more. Weights, in which all bands meet,
+    /// must be there.
+    pub fn band(&self, bands: usize, band: usize) -> Option<(Conv, Vec<usize>)> {
+        let [down, across] = self.window.count(self.image)?;
+        let meet = self.wanted == Wanted::Weights;
+        if self.images != 1
+            || !down.is_multiple_of(bands)
+            || self.wanted == Wanted::Images
+            || meet && !self.add
+        {
+            return None;
+        }
+        let (rows, mut piece) = (down / bands, self.clone());
+        // Rows of the image in its padding, which end where the image ends.
+        let first = band * rows * self.window.stride[0];
+        let last = first + (rows - 1) * self.window.stride[0] + self.window.kernel[0];
+        let (above, bottom) = (self.window.before[0], self.window.before[0] + self.image.height);
+        let [from, to] = [first, last].map(|row| row.clamp(above, bottom));
+        piece.window.before[0] = above.saturating_sub(first).min(last - first);
+        piece.window.after[0] = last.saturating_sub(bottom).min(last - first);
+        piece.image.height = to - from;
+        let (windows, pixels) =
+            (band * rows * across, (from - above) * self.image.width * self.image.channels);
+        let (other, to) = if meet { (windows * self.other.row, 0) } else { (0, windows * self.n) };
+        let moves = [other].into_iter().chain(self.bias.map(|_| 0)).chain([pixels, to]).collect();
+        (piece.image.height > 0).then_some((piece, moves))
+    }
+
     /// Whether every output is a sum of so few products that to read it from memory takes as long.
     pub fn is_short(&self) -> bool {
         self.wanted == Wanted::Outputs && self.patch() <= SHORT

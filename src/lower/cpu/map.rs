@@ -91,6 +91,8 @@ pub enum Meet {
 /// Slots there are: tile registers first, then leaves and results that lie in order.
 pub const MAX_SLOTS: usize = 64;
 pub const MAX_SCALARS: usize = 64;
+/// Leaves that are gathered and results that are scattered.
+pub const MAX_STRIDED: usize = 64;
 
 #[derive(Clone, Debug, Default)]
 pub struct Map {
@@ -122,7 +124,10 @@ impl Map {
 
     /// Leaves and results, by the buffers they begin, of so many floats, that may share their memory: an element of the
     /// leaf is not read any more once that of the result is written. Each is named once at most.
-    pub fn takeovers(&self) -> Vec<(u32, u32, usize)> {
+    pub fn takeovers(&mut self) -> Vec<(u32, u32, usize)> {
+        let mut named: Vec<u32> = Vec::new();
+        self.addresses(&mut |address, _, _| named.push(address.base));
+        let once = |at: Address| named.iter().filter(|base| **base == at.base).count() == 1;
         let mut pairs: Vec<(u32, u32, usize)> = Vec::new();
         for result in &self.results {
             let written = self.code.iter().position(|instr| instr.to == result.slot);
@@ -130,11 +135,12 @@ impl Map {
                 let reads = |instr: &Instr| instr.args.contains(&Arg::Tile(leaf.slot));
                 let read = self.code.iter().rposition(reads);
                 leaf.at.offset == 0
+                    && once(leaf.at)
                     && read <= written
                     && pairs.iter().all(|(taken, ..)| *taken != leaf.at.base)
                     && self.scattered.iter().all(|(scattered, _)| scattered.slot != leaf.slot)
             });
-            if let (Some(leaf), 0) = (leaf, result.at.offset) {
+            if let (Some(leaf), 0, true) = (leaf, result.at.offset, once(result.at)) {
                 pairs.push((leaf.at.base, result.at.base, self.total()));
             }
         }

@@ -91,14 +91,11 @@ fn take_over(
     let early = stages[0].len();
     let mut owners: HashMap<usize, usize> = HashMap::new();
     for (number, kernel) in stages.iter_mut().flatten().enumerate() {
-        let mut named: Vec<u32> = Vec::new();
-        kernel.addresses(&mut |address, _, _| named.push(address.base));
         let pairs = match kernel {
             Kernel::Map(map) => map.takeovers(),
             Kernel::Chain(chain) => chain.takeovers(),
             _ => continue,
         };
-        let once = |buffer: u32| named.iter().filter(|base| **base == buffer).count() == 1;
         for (leaf, result, floats) in pairs {
             let (from, to) = (leaf as usize, result as usize);
             let owner = owners.get(&from).copied().unwrap_or(from);
@@ -110,7 +107,7 @@ fn take_over(
             let follows = old.last == number && new.first == number;
             // What is kept from one stage to the next lies apart, and outlives every run of the second.
             let together = (old.first < early) == (new.last < early);
-            if whole && free && follows && together && once(leaf) && once(result) {
+            if whole && free && follows && together {
                 owners.insert(to, owner);
                 lives.insert(owner, Life { last: new.last, ..old });
                 lives.remove(&to);

@@ -6,6 +6,7 @@
 //! once for all of them. A sum over all pieces ends a chain: what needs it comes later. Where the tensor is wanted later
 //! too and must exist, the first kernel that reads it still runs with the one that writes it, piece by piece.
 
+use super::bands;
 use super::chain::{Chain, Door, MAX_DOORS};
 use super::fill::Fill;
 use super::kernel::{Access, Address, Kernel};
@@ -245,10 +246,12 @@ impl Cutter<'_> {
                         chains.insert(group.members.last().copied().unwrap_or(0), kernels);
                         moved.extend(group.members.iter().chain(&group.copies));
                     }
+                    // Nothing where a kernel that would be a group of its own cannot be cut.
                     Err(buffers) => match self.longest_beside(group) {
-                        Some(beside) => apart.extend([beside]),
-                        // Nothing where a kernel that would be a group of its own cannot be cut.
-                        None => dropped.extend(buffers),
+                        Some((span, beside)) if buffers.iter().all(|buffer| self.span(*buffer) <= span) => {
+                            apart.extend([beside]);
+                        }
+                        _ => dropped.extend(buffers),
                     },
                 }
             }
@@ -277,11 +280,16 @@ impl Cutter<'_> {
         (cut && self.same_stage(writer, first)).then_some(first)
     }
 
-    /// What runs together though it need not, and holds the group back the furthest.
-    fn longest_beside(&self, group: &Group) -> Option<(usize, usize)> {
+    /// How far the last kernel that reads a buffer is behind the one that writes it.
+    fn span(&self, buffer: usize) -> usize {
+        self.readers[&buffer].last().copied().unwrap_or(0) - self.writer(buffer)
+    }
+
+    /// What runs together though it need not, and holds the group back the furthest; and how far.
+    fn longest_beside(&self, group: &Group) -> Option<(usize, (usize, usize))> {
         let within = |(_, reader): &&(usize, usize)| group.members.contains(reader);
-        let span = |(buffer, reader): &&(usize, usize)| reader - self.writer(*buffer);
-        self.beside.iter().filter(within).max_by_key(span).copied()
+        let span = |(buffer, reader): &(usize, usize)| reader - self.writer(*buffer);
+        self.beside.iter().filter(within).map(|beside| (span(beside), *beside)).max()
     }
 
     /// What is handed on by a kernel that too many groups would run, or that is itself not run where it is wanted.
@@ -305,11 +313,10 @@ impl Cutter<'_> {
             both.into_iter().flatten()
         };
         let within: BTreeSet<usize> = all.iter().flat_map(passing).collect();
-        let span = |buffer: &usize| self.readers[buffer].last().copied().unwrap_or(0) - self.writer(*buffer);
         // A kernel of the group that others wait for: the tensor that holds it back the furthest is given up.
         let longest = || {
             let held = |buffer: &&usize| group.members.contains(&self.writer(**buffer));
-            let of_members = within.iter().filter(held).max_by_key(|buffer| span(buffer));
+            let of_members = within.iter().filter(held).max_by_key(|buffer| self.span(**buffer));
             of_members.map_or_else(|| within.clone(), |buffer| BTreeSet::from([*buffer]))
         };
         let last = group.members.last().copied().unwrap_or(0);
@@ -349,7 +356,7 @@ impl Cutter<'_> {
         if pieces < 2 {
             return Err(longest());
         }
-        let mut chain = Chain { pieces, doors: vec![], kernels: vec![] };
+        let mut chain = Chain { pieces, doors: vec![], kernels: vec![], bands: vec![] };
         let (mut before, mut passed) = (vec![], Within { handed, places: HashMap::new() });
         for at in all {
             let Some((kernel, steps)) = cut_kernel(&self.kernels[at], pieces) else {
@@ -362,6 +369,7 @@ impl Cutter<'_> {
                 return Err(passing(&at).collect());
             }
         }
+        bands::band(&mut chain, sizes, self.large);
         before.push(Kernel::Chain(Box::new(chain)));
         Ok(before)
     }
@@ -479,7 +487,8 @@ fn join(group_of: &mut BTreeMap<usize, usize>, members: &[usize]) {
     group_of.extend(members.iter().map(|at| (*at, new)));
 }
 
-fn greatest_divisor(a: usize, b: usize) -> usize {
+/// Zero has every divisor.
+pub fn greatest_divisor(a: usize, b: usize) -> usize {
     if b == 0 { a } else { greatest_divisor(b, a % b) }
 }
 

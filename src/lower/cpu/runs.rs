@@ -5,116 +5,99 @@
 use super::lanes::Lanes;
 use super::map::Meet;
 use super::tile::maximum;
+use crate::graph::shape::MAX_RANK;
 
-/// Calls `f(position in the tile, offset in the tensor, length)` for every run of the tile.
+/// A way through a strided tensor in iteration order, which a tile takes up where the one before it stopped: to find the
+/// place again would take more divisions than a short tile has registers.
 ///
-/// The innermost axis is walked in whole runs, the others by an odometer.
-#[inline(always)]
-fn each_run(
-    lengths: &[usize],
-    strides: &[usize],
-    start: usize,
-    count: usize,
-    mut f: impl FnMut(usize, usize, usize),
-) {
-    let axes = lengths.len();
-    let inner = lengths[axes - 1];
-    let mut at = [0usize; crate::graph::shape::MAX_RANK];
-    let mut rest = start;
-    let mut offset = 0;
-    for axis in (0..axes).rev() {
-        at[axis] = rest % lengths[axis];
-        rest /= lengths[axis];
-        offset += at[axis] * strides[axis];
-    }
-    let mut done = 0;
-    loop {
-        let length = (inner - at[axes - 1]).min(count - done);
-        f(done, offset, length);
-        done += length;
-        if done == count {
-            return;
-        }
-        offset -= at[axes - 1] * strides[axes - 1];
-        at[axes - 1] = 0;
-        for axis in (0..axes - 1).rev() {
-            at[axis] += 1;
-            offset += strides[axis];
-            if at[axis] < lengths[axis] {
-                break;
-            }
-            offset -= at[axis] * strides[axis];
-            at[axis] = 0;
-        }
-    }
-}
-
-/// The blocks of a tile that is made of whole rows: rows that meet in one row of the tensor, because the axis before the
-/// innermost does not move in it.
-///
-/// Blocks are short, often two rows of a pooled image, so finding the next one must not take divisions. Not a function
-/// that calls another for each of them: outside the function that switches the instruction set on, a closure's
-/// intrinsics would be calls.
-struct Blocks<'a> {
-    /// The axes before the rows.
+/// Not a function that calls another for each stretch: outside the function that switches the instruction set on, a
+/// closure's intrinsics would be calls.
+#[derive(Clone, Copy)]
+pub struct Walk<'a> {
+    /// The axes before a stretch.
     lengths: &'a [usize],
     strides: &'a [usize],
-    at: [usize; crate::graph::shape::MAX_RANK],
-    rows: usize,
+    at: [usize; MAX_RANK],
+    /// Where the stretch begins in the tensor.
+    offset: usize,
+    /// Units of a whole stretch, and those of it that are behind: floats of the innermost axis, or rows of the axis
+    /// before it that meet in one row of the tensor.
+    units: usize,
+    within: usize,
+    /// Whether units are rows, and the floats of one.
+    rows: bool,
     width: usize,
-    /// Rows that are left after this block.
-    left: usize,
-    /// Position in the tile, offset in the tensor and rows of this block.
-    block: (usize, usize, usize),
+    /// From one float of the tensor to the next in a stretch.
+    stride: usize,
+    /// Whether all tiles touch the same floats: the tensor only moves along axes that fit into a tile a whole number of
+    /// times.
+    pub repeats: bool,
 }
 
-impl<'a> Blocks<'a> {
+/// Units of a stretch that lie in one tile, after those that are behind.
+struct Stretch {
+    offset: usize,
+    behind: usize,
+    units: usize,
+}
+
+impl<'a> Walk<'a> {
+    /// From the first element, in tiles of so many floats.
     #[inline(always)]
-    fn of(lengths: &'a [usize], strides: &'a [usize], start: usize, count: usize) -> Blocks<'a> {
-        let outer = lengths.len() - 2;
-        let (rows, width) = (lengths[outer], lengths[outer + 1]);
-        let (row, all) = (start / width, count / width);
-        let first = (rows - row % rows).min(all);
-        let mut at = [0usize; crate::graph::shape::MAX_RANK];
-        let (mut rest, mut offset) = (row / rows, 0);
-        for axis in (0..outer).rev() {
-            at[axis] = rest % lengths[axis];
-            rest /= lengths[axis];
-            offset += at[axis] * strides[axis];
+    pub fn begin(lengths: &'a [usize], strides: &'a [usize], tile: usize) -> Walk<'a> {
+        let inner = lengths.len() - 1;
+        let (width, stride) = (lengths[inner], strides[inner]);
+        let still = strides.iter().take_while(|stride| **stride == 0).count();
+        let repeats = still > 0 && tile.is_multiple_of(lengths[still..].iter().product());
+        let meet = inner > 0 && strides[inner - 1] == 0 && lengths[inner - 1] > 1;
+        let rows = meet && stride == 1 && tile.is_multiple_of(width);
+        let (axes, units) = if rows { (inner - 1, lengths[inner - 1]) } else { (inner, width) };
+        let (lengths, strides) = (&lengths[..axes], &strides[..axes]);
+        Walk {
+            lengths,
+            strides,
+            at: [0; MAX_RANK],
+            offset: 0,
+            units,
+            within: 0,
+            rows,
+            width,
+            stride,
+            repeats,
         }
-        let (lengths, strides) = (&lengths[..outer], &strides[..outer]);
-        Blocks { lengths, strides, at, rows, width, left: all - first, block: (0, offset, first) }
     }
 
-    /// Moves to the next block, if there is one.
+    /// The next stretch, of at most so many units.
     #[inline(always)]
-    fn advance(&mut self) -> bool {
-        let (done, mut offset, rows) = self.block;
-        if self.left == 0 {
-            return false;
-        }
-        for axis in (0..self.lengths.len()).rev() {
-            self.at[axis] += 1;
-            offset += self.strides[axis];
-            if self.at[axis] < self.lengths[axis] {
-                break;
+    fn next(&mut self, most: usize) -> Stretch {
+        let units = (self.units - self.within).min(most);
+        let stretch = Stretch { offset: self.offset, behind: self.within, units };
+        self.within += units;
+        if self.within == self.units {
+            self.within = 0;
+            for axis in (0..self.lengths.len()).rev() {
+                self.at[axis] += 1;
+                self.offset += self.strides[axis];
+                if self.at[axis] < self.lengths[axis] {
+                    break;
+                }
+                self.offset -= self.lengths[axis] * self.strides[axis];
+                self.at[axis] = 0;
             }
-            offset -= self.lengths[axis] * self.strides[axis];
-            self.at[axis] = 0;
         }
-        let next = self.rows.min(self.left);
-        self.left -= next;
-        self.block = (done + rows * self.width, offset, next);
-        true
+        stretch
     }
-}
 
-/// Whether every tile of a strided tensor reads the same floats: it only moves along axes that fit into a tile a
-/// whole number of times.
-pub fn repeats(lengths: &[usize], strides: &[usize], tile: usize) -> bool {
-    let still = strides.iter().take_while(|s| **s == 0).count();
-    let period: usize = lengths[still..].iter().product();
-    still > 0 && tile.is_multiple_of(period)
+    /// Calls `f(position in the tile, offset in the tensor, length)` for every stretch of a tile, which is one of floats.
+    #[inline(always)]
+    fn each_run(&mut self, count: usize, mut f: impl FnMut(usize, usize, usize)) {
+        let mut done = 0;
+        while done < count {
+            let stretch = self.next(count - done);
+            f(done, stretch.offset + stretch.behind * self.stride, stretch.units);
+            done += stretch.units;
+        }
+    }
 }
 
 /// Copies a tile of a strided tensor into a register.
@@ -122,26 +105,17 @@ pub fn repeats(lengths: &[usize], strides: &[usize], tile: usize) -> bool {
 /// # Safety
 /// As [`super::kernel::Kernel::run`].
 #[inline(always)]
-pub unsafe fn gather<L: Lanes>(
-    from: *const f32,
-    to: *mut f32,
-    lengths: &[usize],
-    strides: &[usize],
-    start: usize,
-    count: usize,
-) {
-    match strides[strides.len() - 1] {
-        1 if meets_in_rows(lengths, strides, start, count) => {
-            let mut blocks = Blocks::of(lengths, strides, start, count);
-            loop {
-                let (done, offset, rows) = blocks.block;
-                repeat_row::<L>(from.add(offset), to.add(done), rows, blocks.width);
-                if !blocks.advance() {
-                    break;
-                }
+pub unsafe fn gather<L: Lanes>(from: *const f32, to: *mut f32, walk: &mut Walk<'_>, count: usize) {
+    match walk.stride {
+        1 if walk.rows => {
+            let (width, mut done) = (walk.width, 0);
+            while done < count {
+                let rows = walk.next((count - done) / width);
+                repeat_row::<L>(from.add(rows.offset), to.add(done), rows.units, width);
+                done += rows.units * width;
             }
         }
-        0 => each_run(lengths, strides, start, count, |done, offset, length| {
+        0 => walk.each_run(count, |done, offset, length| {
             let x = L::splat(*from.add(offset));
             let to = to.add(done);
             let mut i = 0;
@@ -153,7 +127,7 @@ pub unsafe fn gather<L: Lanes>(
                 x.store_first(to.add(i), length - i);
             }
         }),
-        1 => each_run(lengths, strides, start, count, |done, offset, length| {
+        1 => walk.each_run(count, |done, offset, length| {
             let (from, to) = (from.add(offset), to.add(done));
             let mut i = 0;
             while i + L::WIDTH <= length {
@@ -164,7 +138,7 @@ pub unsafe fn gather<L: Lanes>(
                 L::load_first(from.add(i), length - i).store_first(to.add(i), length - i);
             }
         }),
-        stride => each_run(lengths, strides, start, count, |done, offset, length| {
+        stride => walk.each_run(count, |done, offset, length| {
             for i in 0..length {
                 *to.add(done + i) = *from.add(offset + i * stride);
             }
@@ -183,15 +157,16 @@ pub unsafe fn begin(to: *mut f32, lengths: &[usize], strides: &[usize], meet: Me
         Meet::Max => f32::NEG_INFINITY,
     };
     // Only along the axes that move: once per element of the result.
-    let mut moving = [1usize; crate::graph::shape::MAX_RANK];
+    let mut moving = [1usize; MAX_RANK];
     for (axis, length) in lengths.iter().enumerate() {
         moving[axis] = if strides[axis] == 0 { 1 } else { *length };
     }
     let moving = &moving[..lengths.len()];
     let total: usize = moving.iter().product();
     if total > 0 {
-        let stride = strides[strides.len() - 1];
-        each_run(moving, strides, 0, total, |_, offset, length| {
+        let mut walk = Walk::begin(moving, strides, total);
+        let stride = walk.stride;
+        walk.each_run(total, |_, offset, length| {
             for i in 0..length {
                 *to.add(offset + i * stride) = first;
             }
@@ -207,48 +182,43 @@ pub unsafe fn begin(to: *mut f32, lengths: &[usize], strides: &[usize], meet: Me
 pub unsafe fn scatter<L: Lanes>(
     from: *const f32,
     to: *mut f32,
-    lengths: &[usize],
-    strides: &[usize],
-    start: usize,
+    walk: &mut Walk<'_>,
     count: usize,
     meet: Meet,
 ) {
-    let stride = strides[strides.len() - 1];
-    match (meet, stride) {
-        (Meet::Sum | Meet::Max, 1) if meets_in_rows(lengths, strides, start, count) => {
-            let mut blocks = Blocks::of(lengths, strides, start, count);
-            loop {
-                let (done, offset, rows) = blocks.block;
-                let (from, to) = (from.add(done), to.add(offset));
+    match (meet, walk.stride) {
+        (Meet::Sum | Meet::Max, 1) if walk.rows => {
+            let (width, mut done) = (walk.width, 0);
+            while done < count {
+                let rows = walk.next((count - done) / width);
+                let (from, to) = (from.add(done), to.add(rows.offset));
                 if meet == Meet::Max {
-                    largest_of_rows::<L>(from, to, rows, blocks.width);
+                    largest_of_rows::<L>(from, to, rows.units, width);
                 } else {
-                    add_rows::<L>(from, to, rows, blocks.width);
+                    add_rows::<L>(from, to, rows.units, width);
                 }
-                if !blocks.advance() {
-                    break;
-                }
+                done += rows.units * width;
             }
         }
-        (Meet::Sum, 0) => each_run(lengths, strides, start, count, |done, offset, length| {
+        (Meet::Sum, 0) => walk.each_run(count, |done, offset, length| {
             *to.add(offset) += sum::<L>(from.add(done), length);
         }),
-        (Meet::Sum, 1) => each_run(lengths, strides, start, count, |done, offset, length| {
+        (Meet::Sum, 1) => walk.each_run(count, |done, offset, length| {
             combine::<L>(from.add(done), to.add(offset), length, |x, y| y.add(x));
         }),
-        (Meet::Max, 0) => each_run(lengths, strides, start, count, |done, offset, length| {
+        (Meet::Max, 0) => walk.each_run(count, |done, offset, length| {
             let to = to.add(offset);
             for i in 0..length {
                 *to = larger(*to, *from.add(done + i));
             }
         }),
-        (Meet::Max, 1) => each_run(lengths, strides, start, count, |done, offset, length| {
+        (Meet::Max, 1) => walk.each_run(count, |done, offset, length| {
             combine::<L>(from.add(done), to.add(offset), length, |x, y| maximum(y, x));
         }),
-        (Meet::Store, 1) => each_run(lengths, strides, start, count, |done, offset, length| {
+        (Meet::Store, 1) => walk.each_run(count, |done, offset, length| {
             combine::<L>(from.add(done), to.add(offset), length, |x, _| x);
         }),
-        (meet, stride) => each_run(lengths, strides, start, count, |done, offset, length| {
+        (meet, stride) => walk.each_run(count, |done, offset, length| {
             for i in 0..length {
                 let (to, x) = (to.add(offset + i * stride), *from.add(done + i));
                 *to = match meet {
@@ -276,14 +246,6 @@ unsafe fn combine<L: Lanes>(from: *const f32, to: *mut f32, n: usize, f: impl Fn
     if i < n {
         f(L::load_first(from.add(i), n - i), L::load_first(to.add(i), n - i)).store_first(to.add(i), n - i);
     }
-}
-
-/// Whether a tile is made of whole rows, several of which meet in one row of the tensor.
-#[inline(always)]
-fn meets_in_rows(lengths: &[usize], strides: &[usize], start: usize, count: usize) -> bool {
-    let width = lengths[lengths.len() - 1];
-    let whole = || start.is_multiple_of(width) && count.is_multiple_of(width);
-    lengths.len() >= 2 && strides[lengths.len() - 2] == 0 && whole()
 }
 
 /// Writes a row of `width` floats several times, one after the other.

@@ -2,7 +2,7 @@
 
 use super::cluster::{Cluster, Expr};
 use super::kernel::Address;
-use super::map::{Arg, Code, Direct, Instr, MAX_SCALARS, MAX_SLOTS, Map, Scalar, Strided};
+use super::map::{Arg, Code, Direct, Instr, MAX_SCALARS, MAX_SLOTS, MAX_STRIDED, Map, Scalar, Strided};
 use super::view::collapse;
 use crate::graph::{Op, Shape};
 
@@ -278,7 +278,9 @@ impl Selection<'_> {
     /// Numbers the slots, registers first, and sizes the tile.
     fn finish(mut self) -> Option<Map> {
         let slots = usize::from(self.registers) + usize::from(self.directs);
-        if slots > MAX_SLOTS || self.map.scalars.len() > MAX_SCALARS || self.registers >= DIRECT {
+        let strided = self.map.gathered.len() + self.map.scattered.len();
+        let many = slots > MAX_SLOTS || self.map.scalars.len() > MAX_SCALARS || strided > MAX_STRIDED;
+        if many || self.registers >= DIRECT {
             return None;
         }
         let registers = self.registers;

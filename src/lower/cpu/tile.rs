@@ -4,10 +4,11 @@
 
 use super::kernel::Bases;
 use super::lanes::{Lanes, prefetch};
-use super::map::{Arg, Code, Instr, MAX_SCALARS, MAX_SLOTS, Map, Scalar};
+use super::map::{Arg, Code, Instr, MAX_SCALARS, MAX_SLOTS, MAX_STRIDED, Map, Scalar};
 use super::math;
-use super::runs;
+use super::runs::{self, Walk};
 use std::marker::PhantomData;
+use std::mem::MaybeUninit;
 
 /// Floats of a cache line.
 const LINE: usize = 16;
@@ -42,17 +43,23 @@ pub unsafe fn execute<L: Lanes>(_: PhantomData<L>, map: &Map, bases: &Bases<'_>)
     // How much of the next tile is asked for before each instruction, so that memory and arithmetic take turns.
     let long = total >= LONG && !map.code.is_empty();
     let share = if long { map.tile.div_ceil(map.code.len()).next_multiple_of(LINE) } else { 0 };
+    let mut walks = [const { MaybeUninit::<Walk<'_>>::uninit() }; MAX_STRIDED];
+    let strided = map.gathered.iter().chain(map.scattered.iter().map(|(result, _)| result));
+    for (walk, strided) in walks.iter_mut().zip(strided) {
+        walk.write(Walk::begin(&map.lengths, &strided.strides, map.tile));
+    }
+    let (gathering, scattering) = walks.split_at_mut(map.gathered.len());
     let mut start = 0;
     while start < total {
         let count = map.tile.min(total - start);
         for leaf in map.leaves.iter().chain(&map.results) {
             slots[usize::from(leaf.slot)] = bases.at(leaf.at).add(start);
         }
-        for leaf in &map.gathered {
+        for (leaf, walk) in map.gathered.iter().zip(&mut *gathering) {
+            let walk = walk.assume_init_mut();
             // A leaf that repeats itself from tile to tile is gathered once.
-            if start == 0 || !runs::repeats(&map.lengths, &leaf.strides, map.tile) {
-                let to = slots[usize::from(leaf.slot)];
-                runs::gather::<L>(bases.at(leaf.at), to, &map.lengths, &leaf.strides, start, count);
+            if start == 0 || !walk.repeats {
+                runs::gather::<L>(bases.at(leaf.at), slots[usize::from(leaf.slot)], walk, count);
             }
         }
         let next = if share > 0 { map.tile.min(total - start - count) } else { 0 };
@@ -68,10 +75,9 @@ pub unsafe fn execute<L: Lanes>(_: PhantomData<L>, map: &Map, bases: &Bases<'_>)
             }
             run::<L>(instr, &slots, &scalars, count);
         }
-        for (result, meet) in &map.scattered {
+        for ((result, meet), walk) in map.scattered.iter().zip(&mut *scattering) {
             let from = slots[usize::from(result.slot)].cast_const();
-            let to = bases.at(result.at);
-            runs::scatter::<L>(from, to, &map.lengths, &result.strides, start, count, *meet);
+            runs::scatter::<L>(from, bases.at(result.at), walk.assume_init_mut(), count, *meet);
         }
         start += count;
     }
