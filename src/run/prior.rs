@@ -154,7 +154,9 @@ impl Prior {
         let known_train: BTreeSet<u64> = train.iter().map(|row| row.iteration).collect();
         let whole = (0..=state.iteration).all(|iteration| {
             let trained = iteration == 0 || !due(log_every, iteration) || known_train.contains(&iteration);
-            trained && (!evaluated(iteration) || known_eval.contains(&iteration))
+            // The evaluation of the state itself can still be made.
+            let here = iteration == state.iteration;
+            trained && (!evaluated(iteration) || known_eval.contains(&iteration) || here)
         });
         let saved = |tensor: &&Tensor| {
             let mut parts = tensor.name.split('/');

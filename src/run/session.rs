@@ -244,8 +244,13 @@ impl Session<'_> {
         let total = self.spec.iterations(method);
         let log_every = log_every(self.spec, method);
         let mut progress = Progress::start(self.label.as_deref(), method.word(), state.iteration, total);
-        let known = self.rows.iter().any(|row| row.method == method.word());
-        if total == 0 && !known {
+        let every = self.spec.eval.every as u64;
+        let due = |iteration: u64| {
+            iteration == total || (every > 0 && iteration > 0 && iteration.is_multiple_of(every))
+        };
+        let at = |row: &EvalRow| row.method == method.word() && row.iteration == state.iteration;
+        // Where there is nothing to train, or another run stopped without an evaluation that this one makes.
+        if due(state.iteration) && !self.rows.iter().any(at) {
             self.evaluate(learner, &state, &progress)?;
         }
         while state.iteration < total {
@@ -261,8 +266,7 @@ impl Session<'_> {
                 ..train
             };
             timing = TimingRow { method: method.word().into(), iteration, ..timing };
-            let every = self.spec.eval.every as u64;
-            if iteration == total || (every > 0 && iteration.is_multiple_of(every)) {
+            if due(iteration) {
                 let began = Instant::now();
                 self.evaluate(learner, &state, &progress)?;
                 timing.eval_secs = Some(began.elapsed().as_secs_f32());

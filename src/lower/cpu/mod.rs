@@ -4,8 +4,9 @@
 //! reads them) and `patches` which of those that convolutions multiply, `cluster` fuses elementwise work and reductions
 //! into [`map`] kernels, `schedule` orders all kernels in two stages, `pieces` makes a [`chain`] of those between which
 //! a large tensor would lie, `bands` cuts what these do to an image into a few rows at a time, `again` repeats what is
-//! cheaper to compute than to keep, and `memory` gives every tensor a place. `lanes`, `half`, `math`, `tile`, `runs` and `product` are what runs. Kernels are compiled for several
-//! instruction sets and one is chosen when a program is made ([`Isa`]).
+//! cheaper to compute than to keep, and `memory` gives every tensor a place. `lanes`, `half`, `math`, `tile`, `runs` and
+//! `product` are what runs. Kernels are compiled for several instruction sets and one is chosen when a program is made
+//! ([`Isa`]).
 //!
 //! This room holds the crate's numerical `unsafe`: addresses are checked once, when a program is made, and not
 //! again while it runs.
