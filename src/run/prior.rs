@@ -7,7 +7,7 @@
 use super::experiment::Experiment;
 use super::learner::{Learner, State};
 use super::saved::{iterations, parameters};
-use super::session::{log_every, unpack};
+use super::session::{is_due, log_every, unpack};
 use crate::error::{Error, Result};
 use crate::record::folder::{EVAL_FILE, MANIFEST_FILE, SPEC_FILE, TIMING_FILE, TRAIN_FILE, WEIGHTS_FILE};
 use crate::record::row::TEST;
@@ -138,10 +138,8 @@ impl Prior {
     fn up_to(&self, spec: &Spec, state: &State) -> Option<Taken> {
         let (word, total) = (state.method.word(), spec.iterations(state.method));
         let log_every = log_every(spec, state.method);
-        let due = |every: u64, iteration: u64| {
-            iteration <= state.iteration
-                && (iteration == total || (every > 0 && iteration > 0 && iteration.is_multiple_of(every)))
-        };
+        let due =
+            |every: u64, iteration: u64| iteration <= state.iteration && is_due(every, iteration, total);
         let evaluated = |iteration: u64| due(spec.eval.every as u64, iteration);
         // The choice of the best, and its rows on the test tasks, are made when a method's training ends.
         let shown = |row: &EvalRow| spec.eval.select == Select::Last || row.split != TEST;

@@ -244,13 +244,10 @@ impl Session<'_> {
         let total = self.spec.iterations(method);
         let log_every = log_every(self.spec, method);
         let mut progress = Progress::start(self.label.as_deref(), method.word(), state.iteration, total);
-        let every = self.spec.eval.every as u64;
-        let due = |iteration: u64| {
-            iteration == total || (every > 0 && iteration > 0 && iteration.is_multiple_of(every))
-        };
+        let evaluated = |iteration: u64| is_due(self.spec.eval.every as u64, iteration, total);
         let at = |row: &EvalRow| row.method == method.word() && row.iteration == state.iteration;
         // Where there is nothing to train, or another run stopped without an evaluation that this one makes.
-        if due(state.iteration) && !self.rows.iter().any(at) {
+        if evaluated(state.iteration) && !self.rows.iter().any(at) {
             self.evaluate(learner, &state, &progress)?;
         }
         while state.iteration < total {
@@ -266,12 +263,12 @@ impl Session<'_> {
                 ..train
             };
             timing = TimingRow { method: method.word().into(), iteration, ..timing };
-            if due(iteration) {
+            if evaluated(iteration) {
                 let began = Instant::now();
                 self.evaluate(learner, &state, &progress)?;
                 timing.eval_secs = Some(began.elapsed().as_secs_f32());
             }
-            if iteration == total || iteration.is_multiple_of(log_every) {
+            if is_due(log_every, iteration, total) {
                 self.folder.train(&train)?;
                 self.folder.timing(&timing)?;
                 self.folder.flush()?;
@@ -395,6 +392,11 @@ impl Session<'_> {
         self.committed = Instant::now();
         Ok(())
     }
+}
+
+/// Whether something that is made every so many meta-iterations (0 for never), and after the last, is made after this one.
+pub(super) fn is_due(every: u64, iteration: u64, total: u64) -> bool {
+    iteration == total || (every > 0 && iteration > 0 && iteration.is_multiple_of(every))
 }
 
 /// A method's meta-iterations from one row of `train.csv` to the next. Every regressor has a row, which says how well it

@@ -7,7 +7,7 @@
 use super::chain::Chain;
 use super::conv::Wanted;
 use super::kernel::{Access, Kernel};
-use super::pieces::greatest_divisor;
+use super::pieces::{greatest_divisor, pieces_of};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 
@@ -112,9 +112,8 @@ fn longest(chain: &Chain, first: usize, sizes: &HashMap<usize, usize>, most: usi
 /// How often a kernel can be cut along the first axis of its piece.
 fn rows_of(kernel: &Kernel) -> usize {
     match kernel {
-        Kernel::Map(map) => map.lengths.first().copied().unwrap_or(0),
-        Kernel::Conv(conv) => conv.window.count(conv.image).map_or(0, |[down, _]| down),
-        _ => 0,
+        Kernel::Conv(conv) => conv.rows().1,
+        other => pieces_of(other),
     }
 }
 
@@ -122,7 +121,8 @@ fn floats_of(kernel: &Kernel) -> usize {
     match kernel {
         Kernel::Map(map) => map.total(),
         Kernel::Conv(conv) => {
-            conv.window.count(conv.image).map_or(0, |[down, across]| down * across * conv.n)
+            let (across, rows) = conv.rows();
+            across * rows * conv.n
         }
         _ => 0,
     }

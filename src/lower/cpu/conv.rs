@@ -55,7 +55,7 @@ pub struct Conv {
 
 impl Conv {
     /// Windows across, and rows of them in all images.
-    fn rows(&self) -> (usize, usize) {
+    pub fn rows(&self) -> (usize, usize) {
         let [down, across] = self.window.count(self.image).unwrap_or([0, 0]);
         (across, down * self.images)
     }
@@ -128,16 +128,16 @@ impl Conv {
             return None;
         }
         let (rows, mut piece) = (down / bands, self.clone());
-        // Rows of the image in its padding, which end where the image ends.
+        // Rows are counted from the padding above the image.
         let first = band * rows * self.window.stride[0];
         let last = first + (rows - 1) * self.window.stride[0] + self.window.kernel[0];
         let (above, bottom) = (self.window.before[0], self.window.before[0] + self.image.height);
-        let [from, to] = [first, last].map(|row| row.clamp(above, bottom));
+        let [top, end] = [first, last].map(|row| row.clamp(above, bottom));
         piece.window.before[0] = above.saturating_sub(first).min(last - first);
         piece.window.after[0] = last.saturating_sub(bottom).min(last - first);
-        piece.image.height = to - from;
+        piece.image.height = end - top;
         let (windows, pixels) =
-            (band * rows * across, (from - above) * self.image.width * self.image.channels);
+            (band * rows * across, (top - above) * self.image.width * self.image.channels);
         let (other, to) = if meet { (windows * self.other.row, 0) } else { (0, windows * self.n) };
         let moves = [other].into_iter().chain(self.bias.map(|_| 0)).chain([pixels, to]).collect();
         (piece.image.height > 0).then_some((piece, moves))

@@ -461,7 +461,7 @@ impl Cutter<'_> {
 }
 
 /// How often a kernel can be cut: the length of its outermost axis, or 0.
-fn pieces_of(kernel: &Kernel) -> usize {
+pub fn pieces_of(kernel: &Kernel) -> usize {
     match kernel {
         Kernel::Map(map) => map.lengths.first().copied().unwrap_or(0),
         Kernel::Conv(conv) => conv.images,

@@ -9,9 +9,6 @@ use crate::graph::shape::MAX_RANK;
 
 /// A way through a strided tensor in iteration order, which a tile takes up where the one before it stopped: to find the
 /// place again would take more divisions than a short tile has registers.
-///
-/// Not a function that calls another for each stretch: outside the function that switches the instruction set on, a
-/// closure's intrinsics would be calls.
 #[derive(Clone, Copy)]
 pub struct Walk<'a> {
     /// The axes before a stretch.
@@ -67,7 +64,8 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// The next stretch, of at most so many units.
+    /// The next stretch, of at most so many units. Rows are gone through by loops of the callers' own: outside the function
+    /// that switches the instruction set on, intrinsics of a closure as long as theirs would be calls.
     #[inline(always)]
     fn next(&mut self, most: usize) -> Stretch {
         let units = (self.units - self.within).min(most);
