@@ -118,8 +118,8 @@ impl Work for EnvironmentWork {
         Err(Error::Input("--save: trajectories are no gradient; there is nothing to write".into()))
     }
 
-    fn profile(&mut self) -> Vec<(String, Duration)> {
-        vec![]
+    fn profile(&mut self) -> Result<Vec<(String, Duration)>> {
+        Ok(vec![])
     }
 
     fn bytes_per_task(&self) -> usize {

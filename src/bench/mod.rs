@@ -37,8 +37,8 @@ pub trait Work {
     fn step(&mut self) -> Result<()>;
     /// What the step computes before any update, as named tensors: the mean meta-gradient over the tasks, or the product.
     fn answer(&mut self) -> Result<Vec<Tensor>>;
-    /// One task on this thread, kernel by kernel: what each does and how long it took.
-    fn profile(&mut self) -> Vec<(String, Duration)>;
+    /// One task on this thread, or all on a device, kernel by kernel: what each does and how long it took.
+    fn profile(&mut self) -> Result<Vec<(String, Duration)>>;
     /// Bytes of working memory that one thread holds for the task it is at.
     fn bytes_per_task(&self) -> usize;
     /// Environment steps that the latest step took; none where there is no environment.

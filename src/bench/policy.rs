@@ -116,7 +116,7 @@ impl Work for PolicyWork {
         Ok(named(&self.programs.layout, &self.result))
     }
 
-    fn profile(&mut self) -> Vec<(String, Duration)> {
+    fn profile(&mut self) -> Result<Vec<(String, Duration)>> {
         let Programs { policy_gradient, policy_curvature, surrogate_gradient, fisher, .. } = &self.programs;
         let of = |shared: &Shared| {
             let program = &shared.program;
@@ -124,11 +124,12 @@ impl Work for PolicyWork {
             let mut into: Vec<&mut [f32]> = outputs.iter_mut().map(|o| &mut o[..]).collect();
             let given: Vec<Vec<f32>> = program.inputs().iter().map(|p| vec![0.1; p.size()]).collect();
             let given: Vec<&[f32]> = given.iter().map(|i| &i[..]).collect();
-            let times = program.profile(&mut shared.scratch(0), &given, &mut into);
+            let times = program.profile(&mut shared.scratch(0), &given, &mut into)?;
             let named = |(kernel, time)| (format!("{}: {kernel}", program.name()), time);
-            times.into_iter().map(named).collect::<Vec<_>>()
+            Ok(times.into_iter().map(named).collect::<Vec<_>>())
         };
-        [policy_gradient, policy_curvature, surrogate_gradient, fisher].into_iter().flat_map(of).collect()
+        let all = [policy_gradient, policy_curvature, surrogate_gradient, fisher];
+        Ok(all.into_iter().map(of).collect::<Result<Vec<_>>>()?.concat())
     }
 
     fn bytes_per_task(&self) -> usize {

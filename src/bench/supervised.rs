@@ -34,7 +34,7 @@ enum How {
     /// Threads of the processor take a task each.
     Alone { workers: Workers<()>, program: Box<MetaGradient>, batch: Vec<Task> },
     /// A device takes all tasks at once.
-    Together { gradients: Gradients, batch: Vec<TaskWork> },
+    Together { gradients: Gradients, batch: Vec<TaskWork>, resident: bool },
 }
 
 struct Task {
@@ -81,7 +81,7 @@ impl Supervised {
                 TaskWork::new(Points { x, y }, Points { x: query_x, y: query_y })
             };
             let gradients = Gradients::new(device, sizes.tasks, true, plan)?;
-            How::Together { gradients, batch: points.map(task).collect() }
+            How::Together { gradients, batch: points.map(task).collect(), resident: false }
         } else {
             let mut program = MetaGradient::new(&learner, sizes.support, sizes.query, sizes.steps, threads);
             if let Some(budget) = budget {
@@ -115,8 +115,13 @@ impl Supervised {
                 sum_rows(&batch[..], &mut self.gradient);
                 batch.len()
             }
-            How::Together { gradients, batch } => {
-                self.gradient = gradients.run(theta, rate, batch)?;
+            How::Together { gradients, batch, resident } => {
+                // As on the processor the data lie in the memory of what computes, here the device's.
+                self.gradient = match *resident {
+                    true => gradients.again(theta, rate)?,
+                    false => gradients.run(theta, rate, batch)?,
+                };
+                *resident = gradients.at_once();
                 batch.len()
             }
         };
@@ -136,12 +141,19 @@ impl Work for Supervised {
         Ok(named(&self.layout, &self.gradient))
     }
 
-    fn profile(&mut self) -> Vec<(String, Duration)> {
-        let How::Alone { program, batch, .. } = &mut self.how else { return vec![] };
-        let task = &mut batch[0];
-        let points = task.points.each_ref().map(|values| &values[..]);
-        let of = Of { theta: &self.theta, rate: self.rate, points };
-        program.profile(&of, &mut task.gradient)
+    fn profile(&mut self) -> Result<Vec<(String, Duration)>> {
+        if let How::Together { resident: false, .. } = &self.how {
+            self.gradient()?;
+        }
+        match &mut self.how {
+            How::Alone { program, batch, .. } => {
+                let task = &mut batch[0];
+                let points = task.points.each_ref().map(|values| &values[..]);
+                let of = Of { theta: &self.theta, rate: self.rate, points };
+                program.profile(&of, &mut task.gradient)
+            }
+            How::Together { gradients, .. } => gradients.profile(&self.theta, self.rate),
+        }
     }
 
     fn bytes_per_task(&self) -> usize {

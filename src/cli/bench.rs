@@ -51,7 +51,8 @@ pub struct Bench {
     /// Parameters and data of one workload from a safetensors file, instead of synthetic ones.
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
-    /// Show where one workload's time goes: this many kernels of one task, the slowest first, on one thread.
+    /// Show where one workload's time goes: this many kernels, the slowest first, of one task on one thread, or of all
+    /// tasks on a device.
     #[arg(long, value_name = "N", conflicts_with_all = ["json", "save", "list"])]
     kernels: Option<usize>,
     /// Write what one workload computes (its mean meta-gradient, or its product) as safetensors instead of timing it.
@@ -173,13 +174,14 @@ impl Bench {
         let data = self.data.as_deref().map(Arrays::read).transpose()?;
         let mut work =
             workload.prepare((&Device::open(self.device)?, 1), data.as_ref(), self.memory_budget)?;
-        if work.profile().is_empty() {
+        let mut times = work.profile()?;
+        if times.is_empty() {
             return Err(Error::Input(format!("--kernels: {} runs no kernels", workload.name)));
         }
-        let (began, mut rounds, mut times) = (Instant::now(), 1, work.profile());
+        let (began, mut rounds) = (Instant::now(), 1);
         while began.elapsed() < PROFILE {
             rounds += 1;
-            work.profile().into_iter().zip(&mut times).for_each(|((_, more), (_, time))| *time += more);
+            work.profile()?.into_iter().zip(&mut times).for_each(|((_, more), (_, time))| *time += more);
         }
         times.iter_mut().for_each(|(_, time)| *time /= rounds);
         let total: f64 = times.iter().map(|(_, time)| time.as_secs_f64()).sum();

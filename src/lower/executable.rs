@@ -42,6 +42,18 @@ impl From<Program> for Executable {
     }
 }
 
+impl OnGpu {
+    /// Every slice has its port's size, or none.
+    fn check(&self, inputs: &[&[f32]], outputs: &[&mut [f32]]) {
+        assert_eq!(inputs.len(), self.inputs.len(), "input ports of {}", self.name);
+        assert_eq!(outputs.len(), self.outputs.len(), "output ports of {}", self.name);
+        let given = inputs.iter().map(|data| data.len()).chain(outputs.iter().map(|data| data.len()));
+        for (floats, port) in given.zip(self.inputs.iter().chain(&self.outputs)) {
+            assert!(floats == 0 || floats == port.size(), "{}: {floats} floats for {port:?}", self.name);
+        }
+    }
+}
+
 impl Executable {
     pub(super) fn load(driver: Arc<dyn Driver>, module: Module) -> Result<Executable> {
         let (scratch, kept) = (module.memory.scratch_floats, module.memory.kept_floats);
@@ -120,7 +132,8 @@ impl Executable {
         }
     }
 
-    /// One flat slice per input port, in port order; fills one flat slice per output port.
+    /// One flat slice per input port, in port order; fills one flat slice per output port. On a device, an input that is
+    /// an empty slice stays what an earlier run with the same scratch was given, and an output that is one stays there.
     ///
     /// Errors: [`Error::Run`](crate::error::Error::Run) where the device fails; the processor does not.
     ///
@@ -130,7 +143,7 @@ impl Executable {
         match (self, scratch) {
             (Executable::Cpu(program), Scratch::Cpu(scratch)) => program.run(scratch, inputs, outputs),
             (Executable::Gpu(on), Scratch::Gpu(scratch)) => {
-                program::check(&on.name, [&on.inputs, &on.outputs], inputs, outputs, 0..2);
+                on.check(inputs, outputs);
                 on.loaded.run(0..2, scratch, None, inputs, outputs)?;
             }
             _ => panic!("this scratch was made by another program"),
@@ -138,16 +151,21 @@ impl Executable {
         Ok(())
     }
 
-    /// As [`Program::profile`]; nothing where a device runs all kernels in one submission.
+    /// As [`Program::profile`]; nothing where a device cannot tell one kernel of a submission from another.
+    ///
+    /// Errors: as [`run`](Executable::run).
     pub fn profile(
         &self,
         scratch: &mut Scratch,
         inputs: &[&[f32]],
         outputs: &mut [&mut [f32]],
-    ) -> Vec<(String, Duration)> {
+    ) -> Result<Vec<(String, Duration)>> {
         match (self, scratch) {
-            (Executable::Cpu(program), Scratch::Cpu(scratch)) => program.profile(scratch, inputs, outputs),
-            _ => vec![],
+            (Executable::Cpu(program), Scratch::Cpu(scratch)) => {
+                Ok(program.profile(scratch, inputs, outputs))
+            }
+            (Executable::Gpu(on), Scratch::Gpu(scratch)) => on.loaded.profile(scratch, inputs),
+            _ => panic!("this scratch was made by another program"),
         }
     }
 
@@ -164,7 +182,7 @@ impl Executable {
                 program.prepare(scratch, kept, inputs, outputs);
             }
             (Executable::Gpu(on), Scratch::Gpu(scratch), Kept::Gpu(kept)) => {
-                program::check(&on.name, [&on.inputs, &on.outputs], inputs, outputs, 0..1);
+                on.check(inputs, outputs);
                 on.loaded.run(0..1, scratch, Some(kept), inputs, outputs)?;
             }
             _ => panic!("this scratch or storage was made by another program"),
@@ -185,7 +203,7 @@ impl Executable {
                 program.apply(scratch, kept, inputs, outputs);
             }
             (Executable::Gpu(on), Scratch::Gpu(scratch), Kept::Gpu(kept)) => {
-                program::check(&on.name, [&on.inputs, &on.outputs], inputs, outputs, 1..2);
+                on.check(inputs, outputs);
                 on.loaded.run(1..2, scratch, Some(kept), inputs, outputs)?;
             }
             _ => panic!("this scratch or storage was made by another program"),

@@ -13,6 +13,7 @@ use crate::meta::supervised::Learner as Plans;
 use crate::spec::{Method, Spec};
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 pub struct Batched {
     train: Option<Gradients>,
@@ -81,14 +82,50 @@ impl Gradients {
         self.launches.first().map_or(0, |launch| launch.program.scratch_bytes() / launch.tasks)
     }
 
+    /// As [`run`](Self::run), of the points that the latest run was given, which lie on the device still.
+    ///
+    /// # Panics
+    /// Where a meta-batch takes several launches, whose points take turns there.
+    pub fn again(&self, theta: &[f32], rate: f32) -> Result<Vec<f32>> {
+        assert!(self.at_once(), "several launches share their memory");
+        let launch = &self.launches[0];
+        let (mut gradient, rate) = (vec![0.0; theta.len()], [rate]);
+        let mut inputs: Vec<&[f32]> = vec![&[]; launch.program.inputs().len()];
+        inputs[0] = theta;
+        if self.adapts {
+            inputs[1] = &rate;
+        }
+        let mut losses = vec![0.0; launch.tasks];
+        launch.run(&inputs, &mut [&mut gradient, &mut losses])?;
+        Ok(gradient)
+    }
+
+    /// Whether one launch takes the whole meta-batch.
+    pub fn at_once(&self) -> bool {
+        self.launches.len() == 1
+    }
+
+    /// Every kernel of a launch, with the time that it took on what lies on the device.
+    pub fn profile(&self, theta: &[f32], rate: f32) -> Result<Vec<(String, Duration)>> {
+        let launch = &self.launches[0];
+        let rate = [rate];
+        let mut inputs: Vec<&[f32]> = vec![&[]; launch.program.inputs().len()];
+        inputs[0] = theta;
+        if self.adapts {
+            inputs[1] = &rate;
+        }
+        let mut scratch = launch.scratch.lock().unwrap_or_else(PoisonError::into_inner);
+        launch.program.profile(&mut scratch, &inputs, &mut [])
+    }
+
     /// The sum of all tasks' gradients `[parameters]`, and each task's outer loss in its place.
     pub fn run(&self, theta: &[f32], rate: f32, batch: &mut [TaskWork]) -> Result<Vec<f32>> {
         let mut sum = vec![0.0; theta.len()];
         let mut rest = batch;
         while let Some(launch) = self.launches.iter().find(|launch| launch.tasks <= rest.len()) {
             let (tasks, others) = rest.split_at_mut(launch.tasks);
-            let all = |of: fn(&TaskWork) -> &Vec<f32>| -> Vec<f32> {
-                tasks.iter().flat_map(|task| of(task).iter().copied()).collect()
+            let all = |of: fn(&TaskWork) -> &[f32]| -> Vec<f32> {
+                tasks.iter().map(of).collect::<Vec<_>>().concat()
             };
             let (support_x, support_y) = (all(|task| &task.support.x), all(|task| &task.support.y));
             let mut gradient = vec![0.0; theta.len()];

@@ -42,14 +42,14 @@ impl MetaGradient {
 
     /// As [`Executable::profile`](crate::lower::Executable::profile): every kernel of one task with its time, and where
     /// steps are composed those of one step and of the outer loss.
-    pub fn profile(&self, of: &Of, gradient: &mut [f32]) -> Vec<(String, Duration)> {
+    pub fn profile(&self, of: &Of, gradient: &mut [f32]) -> error::Result<Vec<(String, Duration)>> {
         match self {
             MetaGradient::Unrolled(program) => {
                 let [support_x, support_y, query_x, query_y] = of.points;
                 let inputs = [of.theta, &[of.rate], support_x, support_y, query_x, query_y];
                 program.program.profile(&mut program.scratch(0), &inputs, &mut [gradient, &mut [0.0]])
             }
-            MetaGradient::Composed(composed) => composed.profile(of),
+            MetaGradient::Composed(composed) => Ok(composed.profile(of)),
         }
     }
 

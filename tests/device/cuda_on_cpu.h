@@ -8,8 +8,17 @@
 
 #define __global__
 #define __device__
-#define __launch_bounds__(n)
+#define __launch_bounds__(...)
+#define __align__(n) __attribute__((aligned(n)))
 #define __shared__ static
+
+struct alignas(16) float4 {
+  float x, y, z, w;
+};
+static inline float4 make_float4(float x, float y, float z, float w) {
+  float4 all = {x, y, z, w};
+  return all;
+}
 
 struct Index {
   unsigned x, y, z;

@@ -9,17 +9,20 @@
 //! with one launch of all tasks, not with several threads.
 
 use super::driver::{Driver, Loaded, Memory, reads, too_large};
-use super::{Module, print};
+use super::{Module, order, print};
 use crate::error::{Error, Result};
-use cudarc::driver::sys::{CUgraphInstantiate_flags, CUresult, CUstreamCaptureMode};
+use crate::lower::program::PortInfo;
+use cudarc::driver::result::{memcpy_dtoh_async, memcpy_htod_async};
+use cudarc::driver::sys::{CUevent_flags, CUgraphInstantiate_flags, CUresult, CUstreamCaptureMode};
 use cudarc::driver::{
-    CudaContext, CudaFunction, CudaGraph, CudaSlice, CudaStream, DeviceRepr, DriverError, LaunchConfig,
-    PushKernelArg,
+    CudaContext, CudaEvent, CudaFunction, CudaGraph, CudaSlice, CudaStream, DevicePtr, DeviceRepr,
+    DriverError, LaunchConfig, PinnedHostSlice, PushKernelArg,
 };
 use cudarc::nvrtc::{CompileError, CompileOptions, compile_ptx_with_opts};
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 struct Cuda {
     name: String,
@@ -28,6 +31,8 @@ struct Cuda {
     /// What NVRTC compiles for, such as `compute_90`.
     architecture: String,
     free: u64,
+    /// More streams, for launches that wait for nothing on the first.
+    branches: Vec<Arc<CudaStream>>,
     functions: Mutex<HashMap<String, CudaFunction>>,
     /// Held during a run.
     turn: Mutex<()>,
@@ -45,7 +50,15 @@ struct Launch {
     function: CudaFunction,
     config: LaunchConfig,
     begins: Begins,
+    /// The launches of the same stage that it has to wait for.
+    after: Vec<usize>,
 }
+
+/// Streams that the launches of a run share.
+const BRANCHES: usize = 4;
+
+/// Times that a profile repeats each launch, and the mean is taken.
+const REPEATS: u32 = 10;
 
 /// Where each tensor of a kernel begins, in floats; `Begins` of the prelude.
 #[repr(C)]
@@ -58,12 +71,17 @@ unsafe impl DeviceRepr for Begins {}
 struct Scratch {
     arena: CudaSlice<f32>,
     kept: CudaSlice<f32>,
-    graph: Graph,
+    /// The input and the output ports as they lie in the arena, in memory that the device reads and writes by itself.
+    inputs: PinnedHostSlice<f32>,
+    outputs: PinnedHostSlice<f32>,
+    graphs: HashMap<Launches, Graph>,
 }
 
-/// The launches of both stages on a scratch's own memory.
+/// Which launches a graph holds: their stages, and where the memory for what is kept begins.
+type Launches = (usize, usize, u64);
+
+/// The launches of some stages on a scratch's own memory.
 enum Graph {
-    Unknown,
     Captured(CudaGraph),
     /// The driver would not capture them.
     Refused,
@@ -120,6 +138,7 @@ pub fn open() -> std::result::Result<Arc<dyn Driver>, String> {
         Ok(Cuda {
             name: context.name()?,
             stream: context.new_stream()?,
+            branches: (1..BRANCHES).map(|_| context.new_stream()).collect::<std::result::Result<_, _>>()?,
             architecture: format!("compute_{major}{minor}"),
             free: context.mem_get_info()?.0 as u64,
             context,
@@ -214,9 +233,15 @@ impl Driver for Cuda {
                     block_dim: (threads as u32, 1, 1),
                     shared_mem_bytes: 0,
                 };
-                Launch { function: functions[text].clone(), config, begins }
+                Launch { function: functions[text].clone(), config, begins, after: vec![] }
             };
-            module.stages[stage].iter().zip(&texts[stage]).map(launch).collect()
+            let mut launches: Vec<Launch> =
+                module.stages[stage].iter().zip(&texts[stage]).map(launch).collect();
+            launches
+                .iter_mut()
+                .zip(order::after(&module, stage))
+                .for_each(|(launch, after)| launch.after = after);
+            launches
         });
         drop(functions);
         let reads = reads(&module);
@@ -231,22 +256,48 @@ impl Program {
         arena: &CudaSlice<f32>,
         kept: &CudaSlice<f32>,
     ) -> std::result::Result<(), DriverError> {
-        for launch in stages.flat_map(|stage| &self.stages[stage]) {
-            let mut builder = self.cuda.stream.launch_builder(&launch.function);
-            builder.arg(arena).arg(kept).arg(&launch.begins);
-            // SAFETY: the text takes these three arguments, and the lowering checked every access against its buffer.
-            unsafe { builder.launch(launch.config) }?;
+        stages.flat_map(|stage| &self.stages[stage]).try_for_each(|l| l.on(&self.cuda.stream, arena, kept))
+    }
+
+    /// The same on all branches: a launch waits for those whose results it reads or whose memory it takes.
+    fn branch(
+        &self,
+        stages: Range<usize>,
+        arena: &CudaSlice<f32>,
+        kept: &CudaSlice<f32>,
+    ) -> std::result::Result<(), DriverError> {
+        let streams: Vec<&Arc<CudaStream>> =
+            std::iter::once(&self.cuda.stream).chain(&self.cuda.branches).collect();
+        for stage in stages {
+            let launches = &self.stages[stage];
+            let begin = streams[0].record_event(None)?;
+            streams[1..].iter().try_for_each(|stream| stream.wait(&begin))?;
+            let after: Vec<&[usize]> = launches.iter().map(|launch| &launch.after[..]).collect();
+            let mut done: Vec<Option<CudaEvent>> = launches.iter().map(|_| None).collect();
+            for (number, turn) in order::turns(&after, streams.len()).into_iter().enumerate() {
+                let stream = streams[turn.branch];
+                for before in turn.waits {
+                    stream.wait(done[before].as_ref().expect("what is waited for was marked"))?;
+                }
+                launches[number].on(stream, arena, kept)?;
+                if turn.marked {
+                    done[number] = Some(stream.record_event(None)?);
+                }
+            }
+            for stream in &streams[1..] {
+                streams[0].wait(&stream.record_event(None)?)?;
+            }
         }
         Ok(())
     }
 
-    /// Captures the launches of both stages; nothing runs.
-    fn capture(&self, scratch: &Scratch) -> Graph {
+    /// Captures the launches of some stages; nothing runs.
+    fn capture(&self, stages: Range<usize>, arena: &CudaSlice<f32>, kept: &CudaSlice<f32>) -> Graph {
         let stream = &self.cuda.stream;
         if stream.begin_capture(CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL).is_err() {
             return Graph::Refused;
         }
-        let launched = self.launch(0..2, &scratch.arena, &scratch.kept);
+        let launched = self.branch(stages, arena, kept);
         let flags = CUgraphInstantiate_flags::CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH;
         match (launched, stream.end_capture(flags)) {
             (Ok(()), Ok(Some(graph))) => Graph::Captured(graph),
@@ -255,14 +306,54 @@ impl Program {
     }
 }
 
+impl Launch {
+    fn on(
+        &self,
+        stream: &Arc<CudaStream>,
+        arena: &CudaSlice<f32>,
+        kept: &CudaSlice<f32>,
+    ) -> std::result::Result<(), DriverError> {
+        let mut builder = stream.launch_builder(&self.function);
+        builder.arg(arena).arg(kept).arg(&self.begins);
+        // SAFETY: the text takes these three arguments, and the lowering checked every access against its buffer.
+        unsafe { builder.launch(self.config) }.map(|_| ())
+    }
+}
+
+/// Ports that lie next to one another in the arena, as one range each; `wanted` says which ports count.
+fn joined(
+    starts: &[usize],
+    sizes: impl Iterator<Item = usize>,
+    wanted: impl Fn(usize) -> bool,
+) -> Vec<Range<usize>> {
+    let mut ranges: Vec<Range<usize>> = vec![];
+    let ports = starts.iter().zip(sizes).enumerate().filter(|(port, (_, size))| *size > 0 && wanted(*port));
+    for (_, (start, size)) in ports {
+        match ranges.last_mut() {
+            // Ports begin at multiples of a line; between two neighbours lies nothing else.
+            Some(last) if last.end.next_multiple_of(super::memory::LINE) == *start => last.end = start + size,
+            _ => ranges.push(*start..start + size),
+        }
+    }
+    ranges
+}
+
 impl Loaded for Program {
     fn scratch(&self) -> Result<Memory> {
         let _turn = lock(&self.cuda.turn);
         let memory = &self.module.memory;
+        let pinned = |starts: &[usize], ports: &[PortInfo]| {
+            let end = starts.iter().zip(ports).map(|(start, port)| start + port.size()).max().unwrap_or(0);
+            // SAFETY: floats of any bits are floats; only what was written is read.
+            unsafe { self.cuda.context.alloc_pinned_with_flags(end.max(1), 0) }
+                .map_err(|why| self.cuda.fails(why))
+        };
         Ok(Memory(Box::new(Scratch {
             arena: self.cuda.memory(&self.module, memory.scratch_floats)?,
             kept: self.cuda.memory(&self.module, memory.kept_floats)?,
-            graph: Graph::Unknown,
+            inputs: pinned(&memory.inputs, &self.module.inputs)?,
+            outputs: pinned(&memory.outputs, &self.module.outputs)?,
+            graphs: HashMap::new(),
         })))
     }
 
@@ -282,33 +373,88 @@ impl Loaded for Program {
         let cuda = &self.cuda;
         let _turn = lock(&cuda.turn);
         let fails = |why| cuda.fails(why);
-        let scratch: &mut Scratch = scratch.of_mut();
-        for (port, data) in inputs.iter().enumerate() {
-            if stages.clone().any(|stage| self.reads[stage][port]) && !data.is_empty() {
-                let start = self.module.memory.inputs[port];
-                let mut to = scratch.arena.slice_mut(start..start + data.len());
-                cuda.stream.memcpy_htod(*data, &mut to).map_err(fails)?;
-            }
-        }
-        if kept.is_none() && stages == (0..2) {
-            if let Graph::Unknown = scratch.graph {
-                scratch.graph = self.capture(scratch);
-            }
-            match &scratch.graph {
-                Graph::Captured(graph) => graph.launch(),
-                _ => self.launch(stages.clone(), &scratch.arena, &scratch.kept),
-            }
-        } else {
-            let kept = kept.map_or(&scratch.kept, |kept| &kept.of::<Kept>().0);
-            self.launch(stages.clone(), &scratch.arena, kept)
+        let Scratch { arena, kept: own, inputs: sent, outputs: received, graphs } = scratch.of_mut();
+        let memory = &self.module.memory;
+        self.send(stages.clone(), arena, sent, inputs)?;
+        let kept = kept.map_or(&*own, |kept| &kept.of::<Kept>().0);
+        let launches = (stages.start, stages.end, address(kept, &cuda.stream));
+        let graph = graphs.entry(launches).or_insert_with(|| self.capture(stages.clone(), arena, kept));
+        match graph {
+            Graph::Captured(graph) => graph.launch(),
+            Graph::Refused => self.launch(stages, arena, kept),
         }
         .map_err(fails)?;
-        for (start, output) in self.module.memory.outputs.iter().zip(outputs) {
-            let from = scratch.arena.slice(*start..*start + output.len());
-            if !output.is_empty() {
-                cuda.stream.memcpy_dtoh(&from, *output).map_err(fails)?;
-            }
+        let to = received.as_mut_slice().map_err(fails)?;
+        let wanted = |port: usize| !outputs[port].is_empty();
+        let sizes = self.module.outputs.iter().map(PortInfo::size);
+        for range in joined(&memory.outputs, sizes, wanted) {
+            let from = address(arena, &cuda.stream) + 4 * range.start as u64;
+            // SAFETY: the ports lie in the arena, and nothing else touches this memory before the stream is waited for.
+            unsafe { memcpy_dtoh_async(&mut to[range], from, cuda.stream.cu_stream()) }.map_err(fails)?;
         }
-        cuda.stream.synchronize().map_err(fails)
+        cuda.stream.synchronize().map_err(fails)?;
+        for (start, output) in memory.outputs.iter().zip(outputs) {
+            output.copy_from_slice(&to[*start..*start + output.len()]);
+        }
+        Ok(())
+    }
+
+    fn profile(&self, scratch: &mut Memory, inputs: &[&[f32]]) -> Result<Vec<(String, Duration)>> {
+        let cuda = &self.cuda;
+        let _turn = lock(&cuda.turn);
+        let fails = |why| cuda.fails(why);
+        let Scratch { arena, kept, inputs: sent, .. } = scratch.of_mut();
+        self.send(0..2, arena, sent, inputs)?;
+        let launches = self.stages.iter().flatten().zip(self.module.stages.iter().flatten());
+        let mut times = vec![];
+        for (launch, kernel) in launches {
+            // Once so that what follows reads what it should; then again and again on what lies there.
+            launch.on(&cuda.stream, arena, kept).map_err(fails)?;
+            let flags = Some(CUevent_flags::CU_EVENT_DEFAULT);
+            let begin = cuda.stream.record_event(flags).map_err(fails)?;
+            for _ in 0..REPEATS {
+                launch.on(&cuda.stream, arena, kept).map_err(fails)?;
+            }
+            let end = cuda.stream.record_event(flags).map_err(fails)?;
+            let seconds = f64::from(begin.elapsed_ms(&end).map_err(fails)?) / 1e3;
+            let registers = launch.function.num_regs().unwrap_or(0);
+            let (groups, threads) = kernel.groups();
+            let text =
+                format!("{groups} x {threads} threads, {registers} registers, {}: {kernel}", kernel.label);
+            times.push((text, Duration::from_secs_f64(seconds / f64::from(REPEATS))));
+        }
+        Ok(times)
+    }
+}
+
+/// Where memory of the device begins.
+fn address(memory: &CudaSlice<f32>, stream: &CudaStream) -> u64 {
+    memory.device_ptr(stream).0
+}
+
+impl Program {
+    /// Writes the inputs that the stages read into the arena; those given as empty slices stay as they are there.
+    fn send(
+        &self,
+        stages: Range<usize>,
+        arena: &CudaSlice<f32>,
+        pinned: &mut PinnedHostSlice<f32>,
+        inputs: &[&[f32]],
+    ) -> Result<()> {
+        let fails = |why| self.cuda.fails(why);
+        let stream = &self.cuda.stream;
+        let starts = &self.module.memory.inputs;
+        let wanted =
+            |port: usize| !inputs[port].is_empty() && stages.clone().any(|stage| self.reads[stage][port]);
+        let pinned = pinned.as_mut_slice().map_err(fails)?;
+        for (port, data) in inputs.iter().enumerate().filter(|(port, _)| wanted(*port)) {
+            pinned[starts[port]..starts[port] + data.len()].copy_from_slice(data);
+        }
+        for range in joined(starts, self.module.inputs.iter().map(PortInfo::size), wanted) {
+            let to = address(arena, stream) + 4 * range.start as u64;
+            // SAFETY: the ports lie in the arena; the run waits for the stream before this memory is touched again.
+            unsafe { memcpy_htod_async(to, &pinned[range], stream.cu_stream()) }.map_err(fails)?;
+        }
+        Ok(())
     }
 }

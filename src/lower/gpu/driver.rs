@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use std::any::Any;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// An opened device.
 pub trait Driver: Send + Sync {
@@ -26,8 +27,9 @@ pub trait Loaded: Send + Sync {
     /// Storage for what the first stage computes.
     fn kept(&self) -> Result<Memory>;
 
-    /// Runs stages in one submission and waits for it: writes the inputs that they read (a late one may be empty in the
-    /// first stage), and fills the outputs that are not empty slices. `kept` is the scratch's own if none is given.
+    /// Runs stages in one submission and waits for it: writes the inputs that they read, and fills the outputs that are not
+    /// empty slices. An input that is an empty slice stays what an earlier run with the same scratch wrote. `kept` is the
+    /// scratch's own if none is given.
     fn run(
         &self,
         stages: Range<usize>,
@@ -36,6 +38,11 @@ pub trait Loaded: Send + Sync {
         inputs: &[&[f32]],
         outputs: &mut [&mut [f32]],
     ) -> Result<()>;
+
+    /// Runs both stages kernel by kernel: what each does and how long it took. Nothing where the driver cannot tell.
+    fn profile(&self, _scratch: &mut Memory, _inputs: &[&[f32]]) -> Result<Vec<(String, Duration)>> {
+        Ok(vec![])
+    }
 }
 
 /// Memory of a device; only its driver knows what is inside.

@@ -128,7 +128,12 @@ fn adapters(kind: Kind) -> std::result::Result<Vec<wgpu::Adapter>, String> {
     description.flags = wgpu::InstanceFlags::empty();
     let mut adapters = wait(wgpu::Instance::new(description).enumerate_adapters(backends));
     let threads = print::MAX_THREADS as u32;
-    adapters.retain(|adapter| adapter.limits().max_compute_invocations_per_workgroup >= threads);
+    let shared = print::MAX_SHARED as u32;
+    adapters.retain(|adapter| {
+        let limits = adapter.limits();
+        limits.max_compute_invocations_per_workgroup >= threads
+            && limits.max_compute_workgroup_storage_size >= shared
+    });
     let rank = |adapter: &wgpu::Adapter| match adapter.get_info().device_type {
         wgpu::DeviceType::DiscreteGpu => 0,
         wgpu::DeviceType::IntegratedGpu => 1,

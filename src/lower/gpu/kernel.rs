@@ -93,14 +93,37 @@ pub enum Schedule {
     /// `lanes` threads for every result, each with every `lanes`th point, joined by a tree. A group has `width`
     /// neighbouring results.
     Lanes { width: usize, lanes: usize },
-    /// A group computes `tile` × `tile` results of a matrix product, each thread `each` × `each` of them, from parts of
-    /// both sides in shared memory. Kept axes before `rows` are batches, then rows of the result up to `columns`, then
-    /// its columns. The inner value is a product of one side without column axes and one without row axes.
-    Tiled { rows: usize, columns: usize, tile: usize, each: usize },
+    /// A group computes a tile of the results of a matrix product from parts of both sides in shared memory. Kept axes
+    /// before `rows` are batches, then rows of the result up to `columns`, then its columns. The inner value is a product
+    /// of one side without column axes and one without row axes.
+    Tiled { rows: usize, columns: usize, tile: Tile },
+}
+
+/// How a group shares a tile of a matrix product.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct Tile {
+    /// Rows and columns of the tile.
+    pub size: [usize; 2],
+    /// Rows and columns of a thread's own results, multiples of 4.
+    pub each: [usize; 2],
+}
+
+impl Tile {
+    /// Threads along the rows and along the columns of the tile.
+    pub fn sides(&self) -> [usize; 2] {
+        [self.size[0] / self.each[0], self.size[1] / self.each[1]]
+    }
+
+    pub fn threads(&self) -> usize {
+        self.sides()[0] * self.sides()[1] * TILE_SLICES
+    }
 }
 
 /// Inner length of the parts of a tiled product.
 pub const TILE_DEPTH: usize = 16;
+
+/// So many threads share every result of a tile: each adds up its own slice of every part's inner length.
+pub const TILE_SLICES: usize = 4;
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Kernel {
@@ -131,15 +154,20 @@ impl Kernel {
     /// Groups of threads and threads in a group.
     pub fn groups(&self) -> (usize, usize) {
         match self.schedule {
-            Schedule::Flat => (self.results().div_ceil(FLAT), FLAT),
+            Schedule::Flat => (self.results().div_ceil(self.flat_threads()), self.flat_threads()),
             Schedule::Lanes { width, lanes } => (self.results().div_ceil(width), width * lanes),
-            Schedule::Tiled { rows, columns, tile, each } => {
+            Schedule::Tiled { rows, columns, tile } => {
                 let size = |axes: &[usize]| axes.iter().product::<usize>();
-                let tiles = size(&self.lengths[rows..columns]).div_ceil(tile)
-                    * size(&self.lengths[columns..self.kept]).div_ceil(tile);
-                (size(&self.lengths[..rows]) * tiles, (tile / each) * (tile / each))
+                let tiles = size(&self.lengths[rows..columns]).div_ceil(tile.size[0])
+                    * size(&self.lengths[columns..self.kept]).div_ceil(tile.size[1]);
+                (size(&self.lengths[..rows]) * tiles, tile.threads())
             }
         }
+    }
+
+    /// Threads of a group of a flat kernel: few where there are few results, so that they spread over the device.
+    pub fn flat_threads(&self) -> usize {
+        if self.results() < 1 << 16 { 64 } else { 256 }
     }
 
     /// Operations of a matrix product, 2 per multiply-add; 0 for everything else.
@@ -172,9 +200,6 @@ impl Kernel {
         access.offset + axes.sum::<usize>() + slides.sum::<usize>() + 1
     }
 }
-
-/// Threads of a group of a flat kernel.
-pub const FLAT: usize = 64;
 
 impl fmt::Display for Access {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -9,7 +9,7 @@ use crate::lower::draft::Draft;
 use std::collections::BTreeMap;
 
 /// Buffers begin at multiples of so many floats: 256 bytes, the coarsest alignment that a device asks for.
-const LINE: usize = 64;
+pub const LINE: usize = 64;
 
 /// One thread's memory: input ports, output ports, everything in between.
 pub const SCRATCH: usize = 0;
@@ -37,9 +37,20 @@ pub struct Memory {
 }
 
 pub fn plan(plan: &Plan, draft: &Draft, layout: &Layout, doors: &Doors, stages: &[Vec<Kernel>; 2]) -> Memory {
-    let size = |buffer: usize| match draft.steps.get(buffer) {
-        Some(step) => step.shape.size(),
-        None => draft.steps[doors.results[buffer - draft.steps.len()].0].shape.size(),
+    // What is neither a step nor a copied result is parts of a sum, which their kernel writes whole.
+    let parts: BTreeMap<usize, (usize, &str)> = stages
+        .iter()
+        .flatten()
+        .filter_map(|kernel| {
+            let written = kernel.tensors.iter().find(|tensor| tensor.written)?;
+            let own = written.buffer >= draft.steps.len() + doors.results.len();
+            own.then_some((written.buffer, (kernel.results(), kernel.label.as_str())))
+        })
+        .collect();
+    let size = |buffer: usize| match (draft.steps.get(buffer), parts.get(&buffer)) {
+        (Some(step), _) => step.shape.size(),
+        (None, Some((floats, _))) => *floats,
+        (None, None) => draft.steps[doors.results[buffer - draft.steps.len()].0].shape.size(),
     };
     let mut memory = Memory::default();
     let mut top = 0;
@@ -73,9 +84,12 @@ pub fn plan(plan: &Plan, draft: &Draft, layout: &Layout, doors: &Doors, stages: 
     let mut wanted: Vec<(usize, (usize, Life))> = Vec::with_capacity(order.len());
     for (buffer, life) in order {
         if memory.largest.as_ref().is_none_or(|(_, most)| size(buffer) > *most) {
-            let step = &draft.steps[buffer];
-            let label = if step.label.is_empty() { String::new() } else { format!(" in {}", step.label) };
-            memory.largest = Some((format!("{} {:?}{label}", step.op, step.shape), size(buffer)));
+            let named = |label: &str| if label.is_empty() { String::new() } else { format!(" in {label}") };
+            let name = match draft.steps.get(buffer) {
+                Some(step) => format!("{} {:?}{}", step.op, step.shape, named(&step.label)),
+                None => format!("parts of a sum{}", named(parts[&buffer].1)),
+            };
+            memory.largest = Some((name, size(buffer)));
         }
         if life.first < early && life.last >= early {
             memory.places.insert(buffer, Place { memory: KEPT, offset: memory.kept_floats });

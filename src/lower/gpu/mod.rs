@@ -2,8 +2,9 @@
 //!
 //! `layout` decides which tensors exist in memory, `schedule` turns the rest into kernels (`body` builds their scalar
 //! expressions, `product` lays out matrix products and convolutions, `simplify` merges axes and shares the work among
-//! threads) and `memory` gives every tensor a place. Every task of a launch is part of the same kernels: the task axis is
-//! an axis like any other. Sums have one fixed order and nothing is added atomically, so a device gives the same bytes
+//! threads, `split` parts sums that too few groups of threads would share), `memory` gives every tensor a place, and
+//! `order` says what may run at the same time. Every task of a launch is part of the same kernels: the task axis is an
+//! axis like any other. Sums have one fixed order and nothing is added atomically, so a device gives the same bytes
 //! whenever it runs.
 //!
 //! [`print`] writes kernels as WGSL (Vulkan, Metal) and CUDA C. What runs them needs cargo features, because graphics
@@ -21,10 +22,12 @@ pub mod interpret;
 pub mod kernel;
 mod layout;
 pub mod memory;
+pub mod order;
 pub mod print;
 mod product;
 mod schedule;
 mod simplify;
+mod split;
 
 use super::draft::Draft;
 use super::passes;

@@ -2,10 +2,10 @@
 
 use super::body::Scope;
 use super::build::{Build, Task};
-use super::kernel::{Access, Expr, Kernel, Meet, Reduce, Row, Schedule, Slide};
+use super::kernel::{Access, Expr, Kernel, Meet, Reduce, Row, Schedule, Slide, Tile};
 use super::layout::Layout;
 use super::product::Sides;
-use super::simplify;
+use super::{simplify, split};
 use crate::graph::window::{Image, Window};
 use crate::graph::{Op, Shape};
 use crate::lower::doors::Doors;
@@ -27,7 +27,7 @@ struct Scheduler<'a> {
 }
 
 /// The kernels of both stages. Tensors name buffers by step; results that are copied have the number of steps plus
-/// their position in `doors.results`.
+/// their position in `doors.results`, and parts of sums the numbers after those.
 pub fn kernels(draft: &Draft, layout: &Layout, doors: &Doors) -> [Vec<Kernel>; 2] {
     let mut s = Scheduler { draft, layout, items: Vec::new(), first: 0, ready: HashMap::new() };
     let direct = doors.direct(draft, &layout.places, &layout.made);
@@ -50,12 +50,21 @@ pub fn kernels(draft: &Draft, layout: &Layout, doors: &Doors) -> [Vec<Kernel>; 2
             }
         }
     }
-    let split = s.first;
+    let first_late = s.first;
     let items = drop_unread(s.items, draft.steps.len(), &direct);
-    let mut kernels =
-        items.into_iter().map(|item| (!item.stores.is_empty()).then(|| simplify::kernel(item.finish())));
-    let early = kernels.by_ref().take(split).flatten().collect();
-    [early, kernels.flatten().collect()]
+    // Buffers of parted sums have the numbers after those of the results.
+    let mut next = draft.steps.len() + direct.len();
+    let kernels = |items: &[Build], next: &mut usize| -> Vec<Kernel> {
+        let alive = items.iter().filter(|item| !item.stores.is_empty());
+        let made = alive.map(|item| simplify::kernel(item.clone().finish()));
+        made.flat_map(|kernel| {
+            let parts = split::kernel(kernel, *next);
+            *next += usize::from(parts.len() > 1);
+            parts
+        })
+        .collect()
+    };
+    [kernels(&items[..first_late], &mut next), kernels(&items[first_late..], &mut next)]
 }
 
 impl Scheduler<'_> {
@@ -229,7 +238,7 @@ impl Scheduler<'_> {
         let a = build.inner.intern(Expr::Load(a, None));
         let b = build.inner.intern(Expr::Load(b, None));
         let value = build.inner.intern(Expr::Op(Op::Mul, vec![a, b]));
-        build.schedule = Some(Schedule::Tiled { rows: first, columns: last, tile: 0, each: 0 });
+        build.schedule = Some(Schedule::Tiled { rows: first, columns: last, tile: Tile::default() });
         self.total(task, build, Meet::Sum, value);
     }
 

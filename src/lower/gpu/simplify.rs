@@ -1,13 +1,15 @@
 //! The last look at a kernel: what nothing needs goes, axes that every access crosses in one step merge, and the
 //! schedule is chosen.
 
-use super::kernel::{Access, Expr, Kernel, Schedule};
+use super::kernel::{Access, Expr, Kernel, Schedule, Tile};
 use std::ops::Range;
 
 /// So many points or fewer are reduced by one thread.
 const ALONE: usize = 48;
 /// A product with a side narrower than this is a plain reduction.
 const NARROW: usize = 4;
+/// A device has room for about so many groups at a time.
+pub const GROUPS: usize = 264;
 
 pub fn kernel(mut kernel: Kernel) -> Kernel {
     dead(&mut kernel);
@@ -17,19 +19,35 @@ pub fn kernel(mut kernel: Kernel) -> Kernel {
         if kernel.reduce.is_none() || m.min(n) < NARROW {
             kernel.schedule = Schedule::Flat;
         } else {
-            let (tile, each) = match m.min(n) {
-                ..=16 => (16, 2),
-                17..=32 => (32, 4),
-                _ => (64, 4),
-            };
-            kernel.schedule = Schedule::Tiled { rows, columns, tile, each };
+            kernel.schedule = Schedule::Tiled { rows, columns, tile: tile(m, n) };
         }
     }
-    axes(&mut kernel);
-    if kernel.schedule == Schedule::Flat && kernel.reduce.is_some() && kernel.reduced() > ALONE {
-        kernel.schedule = lanes(&kernel);
-    }
+    finish(&mut kernel);
     kernel
+}
+
+/// As [`kernel`], for one whose schedule is settled but for how a plain sum is shared.
+pub fn tidy(kernel: &mut Kernel) {
+    dead(kernel);
+    finish(kernel);
+}
+
+fn finish(kernel: &mut Kernel) {
+    axes(kernel);
+    if kernel.schedule == Schedule::Flat && kernel.reduce.is_some() && kernel.reduced() > ALONE {
+        kernel.schedule = lanes(kernel);
+    }
+}
+
+/// For a product of `m` rows and `n` columns.
+fn tile(m: usize, n: usize) -> Tile {
+    let side = |length: usize| match length {
+        ..=16 => (16, 4),
+        17..=32 => (32, 4),
+        _ => (64, 8),
+    };
+    let (rows, columns) = (side(m), side(n));
+    Tile { size: [rows.0, columns.0], each: [rows.1, columns.1] }
 }
 
 /// Neighbouring threads read neighbouring floats: of one result where the reduced axis runs fastest in memory, of
@@ -42,7 +60,9 @@ fn lanes(kernel: &Kernel) -> Schedule {
     if along || kernel.results() < 16 {
         Schedule::Lanes { width: 1, lanes: if kernel.reduced() > 1024 { 256 } else { 64 } }
     } else {
-        Schedule::Lanes { width: 16, lanes: 16 }
+        // Few results: more threads for each, in groups that still read whole sectors of memory.
+        let width = if kernel.results() < 16 * GROUPS { 8 } else { 16 };
+        Schedule::Lanes { width, lanes: 256 / width }
     }
 }
 

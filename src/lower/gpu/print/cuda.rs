@@ -1,7 +1,7 @@
 //! CUDA C, for NVRTC.
 
 use super::{Dialect, Kind, MAX_TENSORS, body, shared};
-use crate::lower::gpu::kernel::Kernel;
+use crate::lower::gpu::kernel::{Kernel, Schedule};
 
 /// What stands once before all kernels of a text.
 pub const PRELUDE: &str = concat!(
@@ -19,10 +19,15 @@ struct Cuda;
 /// One entry `name(m0, m1, begins)`: the memories (scratch, kept), and where in them tensors begin.
 pub fn cuda(kernel: &Kernel, memories: &[usize], name: &str) -> String {
     let (groups, threads) = kernel.groups();
-    let mut text = format!("extern \"C\" __global__ void __launch_bounds__({threads}) {name}");
+    // Two groups of a product to a multiprocessor, or its threads may have more registers than that leaves.
+    let bounds = match kernel.schedule {
+        Schedule::Tiled { .. } => format!("{threads}, 2"),
+        _ => threads.to_string(),
+    };
+    let mut text = format!("extern \"C\" __global__ void __launch_bounds__({bounds}) {name}");
     text.push_str("(float *m0, float *m1, const Begins begins) {\n");
     for (name, length) in shared(kernel) {
-        text.push_str(&format!("  __shared__ float {name}[{length}];\n"));
+        text.push_str(&format!("  __shared__ __align__(16) float {name}[{length}];\n"));
     }
     text.push_str("  const unsigned group = blockIdx.y * gridDim.x + blockIdx.x;\n");
     text.push_str("  const unsigned thread = threadIdx.x;\n");
@@ -52,10 +57,6 @@ impl Dialect for Cuda {
         format!("float {name} = {value};")
     }
 
-    fn array(&self, name: &str, length: usize) -> String {
-        format!("float {name}[{length}];")
-    }
-
     fn each(&self, name: &str, from: &str, to: &str, step: &str) -> String {
         format!("for (unsigned {name} = {from}; {name} < {to}; {name} = {name} + {step})")
     }
@@ -78,5 +79,29 @@ impl Dialect for Cuda {
 
     fn barrier(&self) -> &'static str {
         "__syncthreads();"
+    }
+
+    fn unroll(&self, times: usize) -> Option<String> {
+        Some(format!("#pragma unroll {times}"))
+    }
+
+    fn wide(&self) -> bool {
+        true
+    }
+
+    fn load_wide(&self, tensor: usize, index: &str, names: &[String]) -> String {
+        let [a, b, c, d] = names else { unreachable!("there are four") };
+        let load = format!("const float4 wide = *(const float4 *)(t{tensor} + ({index}));");
+        format!("{load} {a} = wide.x; {b} = wide.y; {c} = wide.z; {d} = wide.w;")
+    }
+
+    fn load_shared(&self, index: &str, names: &[String]) -> String {
+        let [a, b, c, d] = names else { unreachable!("there are four") };
+        let load = format!("const float4 {a}q = *(const float4 *)(part + ({index}));");
+        format!("{load} const float {a} = {a}q.x, {b} = {a}q.y, {c} = {a}q.z, {d} = {a}q.w;")
+    }
+
+    fn store_shared(&self, index: &str, values: &[String]) -> String {
+        format!("*(float4 *)(part + ({index})) = make_float4({});", values.join(", "))
     }
 }

@@ -75,7 +75,7 @@ impl Writer<'_> {
     }
 
     /// The offset of an access in its tensor, and what has to hold for the element to exist.
-    fn place(&mut self, name: &str, access: &Access) -> (String, Vec<String>) {
+    pub fn place(&mut self, name: &str, access: &Access) -> (String, Vec<String>) {
         let mut terms = vec![];
         if access.offset > 0 {
             terms.push(format!("{}u", access.offset));

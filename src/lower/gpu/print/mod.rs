@@ -7,6 +7,7 @@
 mod cuda;
 mod expression;
 mod schedules;
+mod tiled;
 mod wgsl;
 
 pub use cuda::{PRELUDE as CUDA_PRELUDE, cuda};
@@ -17,6 +18,9 @@ use super::memory::Memory;
 
 /// Threads that a group may have.
 pub const MAX_THREADS: usize = 256;
+
+/// Bytes of memory that the threads of a group may share.
+pub const MAX_SHARED: usize = 4 * 4352;
 
 /// Where tensors may begin: entries of the table that every launch is given.
 pub const MAX_TENSORS: usize = 32;
@@ -49,9 +53,6 @@ trait Dialect {
     /// A float that does.
     fn variable(&self, name: &str, value: &str) -> String;
 
-    /// An array of floats, zero at first.
-    fn array(&self, name: &str, length: usize) -> String;
-
     /// The head of a loop over an index.
     fn each(&self, name: &str, from: &str, to: &str, step: &str) -> String;
 
@@ -65,6 +66,37 @@ trait Dialect {
     fn element(&self, tensor: usize, index: &str) -> String;
 
     fn barrier(&self) -> &'static str;
+
+    /// The wish that the loop below be laid out several times.
+    fn unroll(&self, _times: usize) -> Option<String> {
+        None
+    }
+
+    /// Whether [`load_wide`](Dialect::load_wide) is known.
+    fn wide(&self) -> bool {
+        false
+    }
+
+    /// Sets four variables to neighbouring elements, the first at a multiple of four floats.
+    fn load_wide(&self, tensor: usize, index: &str, names: &[String]) -> String {
+        let one = |(i, name): (usize, &String)| {
+            format!("{name} = {};", self.element(tensor, &format!("{index} + {i}u")))
+        };
+        names.iter().enumerate().map(one).collect::<Vec<_>>().join(" ")
+    }
+
+    /// Names four neighbours in shared memory, the first at a multiple of four floats.
+    fn load_shared(&self, index: &str, names: &[String]) -> String {
+        let one =
+            |(i, name): (usize, &String)| self.fixed(Kind::Float, name, &format!("part[{index} + {i}u]"));
+        names.iter().enumerate().map(one).collect::<Vec<_>>().join(" ")
+    }
+
+    /// Writes four neighbours in shared memory, the first at a multiple of four floats.
+    fn store_shared(&self, index: &str, values: &[String]) -> String {
+        let one = |(i, value): (usize, &String)| format!("part[{index} + {i}u] = {value};");
+        values.iter().enumerate().map(one).collect::<Vec<_>>().join(" ")
+    }
 }
 
 /// Text under construction.
@@ -120,11 +152,11 @@ fn body(kernel: &Kernel, dialect: &dyn Dialect) -> String {
 
 /// The arrays that threads of a group share, with their lengths.
 fn shared(kernel: &Kernel) -> Vec<(&'static str, usize)> {
-    use super::kernel::{Schedule, TILE_DEPTH};
+    use super::kernel::Schedule;
     match kernel.schedule {
         Schedule::Flat => vec![],
         Schedule::Lanes { width, lanes } => vec![("part", width * lanes)],
-        Schedule::Tiled { tile, .. } => vec![("side_a", tile * TILE_DEPTH), ("side_b", tile * TILE_DEPTH)],
+        Schedule::Tiled { tile, .. } => vec![("part", tiled::shared(tile))],
     }
 }
 

@@ -73,10 +73,6 @@ impl Dialect for Wgsl<'_> {
         format!("var {name}: f32 = {value};")
     }
 
-    fn array(&self, name: &str, length: usize) -> String {
-        format!("var {name}: array<f32, {length}>;")
-    }
-
     fn each(&self, name: &str, from: &str, to: &str, step: &str) -> String {
         format!("for (var {name}: u32 = {from}; {name} < {to}; {name} = {name} + {step})")
     }

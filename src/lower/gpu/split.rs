@@ -1,0 +1,152 @@
+//! Sums that too few groups of threads would share, in two kernels: parts of the sum in the first, their sum in the
+//! second.
+//!
+//! The images of a batch's statistics, or of a convolution's gradient for its weights, are many while the results are
+//! few: a device of a hundred multiprocessors would do such a kernel with ten of them. A factor of one of the reduced
+//! axes becomes an axis of the results, a buffer holds these, and a second kernel adds them up and does what was to be
+//! done with the total. The order of every sum is fixed, as everywhere.
+
+use super::kernel::{Access, Expr, Kernel, Reduce, Schedule, Store, Tensor};
+use super::simplify::GROUPS;
+
+/// The fewest points that a part of a sum has, for each thread that shares it.
+const FEWEST: usize = 16;
+/// The fewest points of a part of a product.
+const FEWEST_OF_PRODUCT: usize = 96;
+/// Products with fewer points than this are left whole.
+const WHOLE_PRODUCT: usize = 384;
+
+/// The kernel, or the two that do its work over a buffer of their own; `buffer` is a number that no other has.
+pub fn kernel(kernel: Kernel, buffer: usize) -> Vec<Kernel> {
+    match factor(&kernel) {
+        Some((axis, parts)) => split(kernel, buffer, axis, parts),
+        None => vec![kernel],
+    }
+}
+
+/// Which reduced axis to part, and into how many.
+fn factor(kernel: &Kernel) -> Option<(usize, usize)> {
+    kernel.reduce?;
+    let (groups, _) = kernel.groups();
+    let most = match kernel.schedule {
+        Schedule::Flat => return None,
+        Schedule::Lanes { lanes, .. } => kernel.reduced() / (lanes * FEWEST),
+        Schedule::Tiled { .. } if kernel.reduced() < WHOLE_PRODUCT => return None,
+        Schedule::Tiled { .. } => kernel.reduced() / FEWEST_OF_PRODUCT,
+    };
+    let wanted = GROUPS.div_ceil(groups).min(most);
+    if groups * 2 > GROUPS || wanted < 2 {
+        return None;
+    }
+    // The first axis that can be parted into at least half as many parts as wanted, most parts first.
+    let axes = kernel.kept..kernel.lengths.len();
+    let divides = |axis: usize| {
+        let length = kernel.lengths[axis];
+        (wanted.div_ceil(2)..=wanted.min(length)).rev().find(|parts| length.is_multiple_of(*parts))
+    };
+    let mut choices: Vec<(usize, usize)> = axes
+        .filter(|axis| !coordinate(kernel, *axis))
+        .filter_map(|axis| Some((axis, divides(axis)?)))
+        .collect();
+    choices.sort_by_key(|(axis, parts)| (std::cmp::Reverse(*parts), *axis));
+    choices.first().copied()
+}
+
+/// Whether the inner expression reads the coordinate itself.
+fn coordinate(kernel: &Kernel, axis: usize) -> bool {
+    kernel.inner.contains(&Expr::Coordinate(axis))
+}
+
+fn split(kernel: Kernel, buffer: usize, axis: usize, parts: usize) -> Vec<Kernel> {
+    let (kept, rest) = (kernel.kept, kernel.lengths[axis] / parts);
+    let reduce = kernel.reduce.expect("only sums are parted");
+    // The part is the first axis, and what is left of the parted one stays in its place, if it is more than one.
+    let mut first = kernel.clone();
+    first.lengths[axis] = rest;
+    first.lengths.insert(0, parts);
+    first.kept = kept + 1;
+    let moved = |access: &mut Access| {
+        let stride = access.strides.get(axis).map_or(0, |stride| stride * rest);
+        access.strides.insert(0, stride);
+        for slide in &mut access.slides {
+            let part: Vec<(usize, i64)> = slide
+                .terms
+                .iter()
+                .filter(|(at, _)| *at == axis)
+                .map(|(_, factor)| (0, factor * rest as i64))
+                .collect();
+            slide.terms.iter_mut().for_each(|(at, _)| *at += 1);
+            slide.terms.extend(part);
+        }
+    };
+    for expr in &mut first.inner {
+        match expr {
+            Expr::Load(access, _) => moved(access),
+            Expr::Coordinate(at) => *at += 1,
+            _ => {}
+        }
+    }
+    if let Schedule::Tiled { rows, columns, .. } = &mut first.schedule {
+        (*rows, *columns) = (*rows + 1, *columns + 1);
+    }
+    let row_major = |lengths: &[usize]| {
+        let mut strides = vec![1; lengths.len()];
+        (1..lengths.len()).rev().for_each(|at| strides[at - 1] = strides[at] * lengths[at]);
+        strides
+    };
+    let strides = row_major(&first.lengths[..first.kept]);
+    let used: Vec<bool> = (0..first.tensors.len()).map(|tensor| reads(&first.inner, tensor)).collect();
+    let mut number = 0;
+    let numbers: Vec<usize> = used.iter().map(|used| (number, number += usize::from(*used)).0).collect();
+    let mut keep = used.iter();
+    first.tensors.retain(|_| keep.next() == Some(&true));
+    first.tensors.iter_mut().for_each(|tensor| tensor.written = false);
+    for expr in &mut first.inner {
+        if let Expr::Load(access, _) = expr {
+            access.tensor = numbers[access.tensor];
+        }
+    }
+    first.tensors.push(Tensor { buffer, written: true });
+    let place = |tensor: usize, strides: Vec<usize>| Access { tensor, offset: 0, strides, slides: vec![] };
+    first.outer = vec![Expr::Total];
+    first.stores = vec![Store { access: place(first.tensors.len() - 1, strides.clone()), value: 0 }];
+    if rest == 1 {
+        drop_axis(&mut first, axis + 1);
+    }
+    // Kept axes as before, then the parts.
+    let mut second = kernel;
+    second.lengths.truncate(kept);
+    second.lengths.push(parts);
+    second.tensors.push(Tensor { buffer, written: false });
+    let of_parts = [&strides[1..], &strides[..1]].concat();
+    second.inner = vec![Expr::Load(place(second.tensors.len() - 1, of_parts), None)];
+    second.reduce = Some(Reduce { meet: reduce.meet, value: 0 });
+    second.schedule = Schedule::Flat;
+    super::simplify::tidy(&mut second);
+    vec![first, second]
+}
+
+fn reads(exprs: &[Expr], tensor: usize) -> bool {
+    exprs.iter().any(|expr| matches!(expr, Expr::Load(access, _) if access.tensor == tensor))
+}
+
+/// Drops a reduced axis of length 1; a sum over no axis at all keeps one.
+fn drop_axis(kernel: &mut Kernel, axis: usize) {
+    if kernel.lengths.len() == kernel.kept + 1 {
+        return;
+    }
+    kernel.lengths.remove(axis);
+    for expr in &mut kernel.inner {
+        match expr {
+            Expr::Load(access, _) => {
+                access.strides.remove(axis);
+                for slide in &mut access.slides {
+                    slide.terms.retain(|(at, _)| *at != axis);
+                    slide.terms.iter_mut().filter(|(at, _)| *at > axis).for_each(|(at, _)| *at -= 1);
+                }
+            }
+            Expr::Coordinate(at) if *at > axis => *at -= 1,
+            _ => {}
+        }
+    }
+}
