@@ -1,6 +1,7 @@
 //! The promise: meta-gradients are exact, in second and first order, for every learner.
 
 pub mod networks;
+mod reinforcement_batch;
 
 use crate::graph::numbers;
 use mamlx::graph::eval::evaluate;

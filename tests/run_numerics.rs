@@ -7,6 +7,7 @@ mod optimizer;
 mod reduce;
 mod returns;
 mod rollout;
+mod together;
 mod trust_region;
 mod workers;
 

@@ -7,6 +7,7 @@
 //! ∇L, v ↦ ∇²L v, ∇S and v ↦ F v, and several inner steps only repeat the first two.
 //!
 //! Each graph works on a piece of `n` time steps of one task; pieces add up (see [`loss::weighted`]).
+//! [`super::reinforcement_batch`] has the same for a whole meta-batch, with the inner steps inside the graph.
 
 use super::loss;
 use crate::graph::{Plan, Port, Tape, Var, grad, jvp, vjp};
@@ -14,19 +15,19 @@ use crate::nn::Policy;
 use crate::nn::policy::Gaussian;
 
 /// Inputs shared by the graphs of one piece: flat time steps of trajectories.
-struct Steps<'t> {
+pub(super) struct Steps<'t> {
     /// `[lead…, n, observation]`
-    observation: Var<'t>,
+    pub(super) observation: Var<'t>,
     /// `[lead…, n, action]`, as sampled, before clipping.
-    action: Var<'t>,
+    pub(super) action: Var<'t>,
     /// `[lead…, n]`
-    advantage: Var<'t>,
+    pub(super) advantage: Var<'t>,
     /// `[lead…, n]`: 1/N on real steps, 0 on padding.
-    weight: Var<'t>,
+    pub(super) weight: Var<'t>,
 }
 
 impl Policy {
-    fn steps<'t>(&self, tape: &'t Tape, lead: &[usize], n: usize) -> Steps<'t> {
+    pub(super) fn steps<'t>(&self, tape: &'t Tape, lead: &[usize], n: usize) -> Steps<'t> {
         let of = |tail: &[usize]| tape.input(&[lead, &[n], tail].concat());
         Steps {
             observation: of(&[self.observations()]),
@@ -50,7 +51,7 @@ impl Policy {
     }
 
     /// The policy-gradient loss L = −Σ w log π(a|o) A of a piece (paper, equation 4; protocol A.4 "inner objective").
-    fn policy_loss<'t>(&self, theta: &[Var<'t>], steps: &Steps<'t>) -> Var<'t> {
+    pub(super) fn policy_loss<'t>(&self, theta: &[Var<'t>], steps: &Steps<'t>) -> Var<'t> {
         let log_density = self.forward(theta, steps.observation).log_density(steps.action);
         -loss::weighted(log_density * steps.advantage, steps.weight)
     }
@@ -167,8 +168,6 @@ impl Policy {
 
     /// F v of a piece: the Hessian of the mean KL divergence at the policy itself, along `vector`.
     /// `theta`, `observation`, `weight`, late `vector` → `product`.
-    ///
-    /// For a Gaussian with mean μ(θ) and state-free σ: F = Σ w [J_μᵀ diag(σ⁻²) J_μ + 2 J_sᵀ J_s], s = ln σ.
     pub fn fisher(&self, lead: &[usize], n: usize) -> Plan {
         let tape = Tape::new();
         let (inputs, outputs) = {
@@ -176,13 +175,7 @@ impl Policy {
             let observation = tape.input(&[lead, &[n, self.observations()]].concat());
             let weights = tape.input(&[lead, &[n]].concat());
             let vector = self.layout().inputs(&tape, lead);
-            let out = self.forward(&theta, observation);
-            let weight = weights.reshape(&[&weights.shape[..], &[1]].concat());
-            let mean_tangent = jvp(out.mean, &theta, &vector);
-            let log_std_tangent = jvp(out.log_std, &theta, &vector);
-            let mean_seed = mean_tangent * (out.log_std * -2.0).exp() * weight;
-            let log_std_seed = log_std_tangent * weight.sum_keep(&[weight.shape.len() - 2]) * 2.0;
-            let product = vjp(&[out.mean, out.log_std], &[mean_seed, log_std_seed], &theta);
+            let product = self.fisher_along(&theta, observation, weights, &vector);
             let inputs = vec![
                 self.layout().port("theta", &theta),
                 Port::single("observation", observation),
@@ -193,10 +186,29 @@ impl Policy {
         };
         Plan::new("fisher", tape, inputs, outputs)
     }
+
+    /// F v at `theta` on time steps `observation [lead…, n, observation]` with `weights [lead…, n]`.
+    ///
+    /// For a Gaussian with mean μ(θ) and state-free σ: F = Σ w [J_μᵀ diag(σ⁻²) J_μ + 2 J_sᵀ J_s], s = ln σ.
+    pub(super) fn fisher_along<'t>(
+        &self,
+        theta: &[Var<'t>],
+        observation: Var<'t>,
+        weights: Var<'t>,
+        vector: &[Var<'t>],
+    ) -> Vec<Var<'t>> {
+        let out = self.forward(theta, observation);
+        let weight = weights.reshape(&[&weights.shape[..], &[1]].concat());
+        let mean_tangent = jvp(out.mean, theta, vector);
+        let log_std_tangent = jvp(out.log_std, theta, vector);
+        let mean_seed = mean_tangent * (out.log_std * -2.0).exp() * weight;
+        let log_std_seed = log_std_tangent * weight.sum_keep(&[weight.shape.len() - 2]) * 2.0;
+        vjp(&[out.mean, out.log_std], &[mean_seed, log_std_seed], theta)
+    }
 }
 
 impl Steps<'_> {
-    fn ports(&self) -> [Port; 4] {
+    pub(super) fn ports(&self) -> [Port; 4] {
         [
             Port::single("observation", self.observation),
             Port::single("action", self.action),

@@ -8,7 +8,7 @@
 //! whole run are captured into a CUDA graph the first time, and replayed from then on. Runs take turns: a GPU is busy
 //! with one launch of all tasks, not with several threads.
 
-use super::driver::{Driver, Loaded, Memory, reads, too_large};
+use super::driver::{Driver, Loaded, Memory, sent, too_large};
 use super::{Module, order, print};
 use crate::error::{Error, Result};
 use crate::lower::program::PortInfo;
@@ -42,8 +42,8 @@ struct Program {
     cuda: Arc<Cuda>,
     module: Module,
     stages: [Vec<Launch>; 2],
-    /// Which inputs each stage reads.
-    reads: [Vec<bool>; 2],
+    /// Which inputs a run from the first stage on, and one of the second alone, are given.
+    sent: [Vec<bool>; 2],
 }
 
 struct Launch {
@@ -244,8 +244,8 @@ impl Driver for Cuda {
             launches
         });
         drop(functions);
-        let reads = reads(&module);
-        Ok(Box::new(Program { cuda: self, module, stages, reads }))
+        let sent = [0..2, 1..2].map(|stages| sent(&module, &stages));
+        Ok(Box::new(Program { cuda: self, module, stages, sent }))
     }
 }
 
@@ -444,8 +444,7 @@ impl Program {
         let fails = |why| self.cuda.fails(why);
         let stream = &self.cuda.stream;
         let starts = &self.module.memory.inputs;
-        let wanted =
-            |port: usize| !inputs[port].is_empty() && stages.clone().any(|stage| self.reads[stage][port]);
+        let wanted = |port: usize| !inputs[port].is_empty() && self.sent[stages.start][port];
         let pinned = pinned.as_mut_slice().map_err(fails)?;
         for (port, data) in inputs.iter().enumerate().filter(|(port, _)| wanted(*port)) {
             pinned[starts[port]..starts[port] + data.len()].copy_from_slice(data);

@@ -62,25 +62,22 @@ impl Memory {
     }
 }
 
-/// Whether each stage reads each input port.
-pub fn reads(module: &Module) -> [Vec<bool>; 2] {
+/// Whether a run of some stages is given each input port: the first stage takes over all of them, since what only the
+/// second reads may be left out there.
+pub fn sent(module: &Module, stages: &Range<usize>) -> Vec<bool> {
     let places = &module.memory;
-    let ends = module.inputs.iter().zip(&places.inputs).map(|(port, start)| *start..start + port.size());
-    let ends: Vec<Range<usize>> = ends.collect();
-    [0, 1].map(|stage| {
-        let mut read = vec![false; ends.len()];
-        for tensor in module.stages[stage].iter().flat_map(|kernel| &kernel.tensors) {
-            let place = places.places[&tensor.buffer];
-            let inside = |range: &Range<usize>| {
-                place.memory == super::memory::SCRATCH && range.contains(&place.offset)
-            };
-            ends.iter()
-                .enumerate()
-                .filter(|(_, range)| inside(range))
-                .for_each(|(port, _)| read[port] = true);
-        }
-        read
-    })
+    let ports = module.inputs.iter().zip(&places.inputs);
+    let tensors = module.stages[1].iter().flat_map(|kernel| &kernel.tensors);
+    let read: Vec<usize> = tensors
+        .map(|tensor| places.places[&tensor.buffer])
+        .filter(|place| place.memory == super::memory::SCRATCH)
+        .map(|place| place.offset)
+        .collect();
+    ports
+        .map(|(port, start)| {
+            stages.start == 0 || read.iter().any(|at| (*start..*start + port.size()).contains(at))
+        })
+        .collect()
 }
 
 /// Refuses a module whose memory a device cannot hold.

@@ -6,7 +6,9 @@ use super::estimator;
 use super::evaluation::Evaluation;
 use super::programs::{Programs, Wanted, by_differences, piece_rows};
 use super::task::{Bench, Collect, Spent, TaskSource, TaskWork};
+use super::together::{Sizes, Together};
 use crate::error::{Error, Result};
+use crate::lower::Device;
 use crate::meta::build;
 use crate::nn::Layout;
 use crate::plugin::Plugin;
@@ -38,6 +40,9 @@ pub struct Reinforcement {
     batch: Vec<TaskWork>,
     /// Whose programs the batch's storage was made by.
     batch_of: Option<Sight>,
+    device: Device,
+    /// The outer step of all tasks at once, and whom it was made for.
+    together: Option<(Manner, Together)>,
 }
 
 /// Numbers of the episodes before and after each update start this far apart: more than a batch ever has.
@@ -63,8 +68,22 @@ impl Sight {
     }
 }
 
-/// How a method samples and learns.
+/// An outer step.
 #[derive(Clone, Copy)]
+struct Update<'a> {
+    /// Before the step.
+    state: &'a State,
+    manner: Manner,
+    rate: f32,
+    /// Whether derivatives go through the inner steps.
+    through: bool,
+    trust_region: Option<TrustRegion>,
+    /// Curvature products are differences of gradients.
+    differences: bool,
+}
+
+/// How a method samples and learns.
+#[derive(Clone, Copy, PartialEq)]
 struct Manner {
     /// Inner steps during training.
     inner_steps: usize,
@@ -156,6 +175,8 @@ impl Reinforcement {
             task_names,
             batch: (0..spec.outer.tasks).map(|_| TaskWork::default()).collect(),
             batch_of: None,
+            device,
+            together: None,
         })
     }
 
@@ -193,6 +214,7 @@ impl Reinforcement {
     fn sample(&mut self, state: &State, manner: Manner) -> Result<()> {
         let (spec, horizon, names) = (&self.spec, self.horizon, &self.task_names);
         let programs = &self.programs[&manner.sight];
+        let together = self.goes_together(manner);
         let none: Vec<f32> = vec![];
         self.workers.each(&mut self.batch, |thread, bench, number, work| {
             let mut task = vec![0.0; names.len()];
@@ -234,7 +256,7 @@ impl Reinforcement {
                 if !last {
                     let began = Instant::now();
                     let rate = spec.inner.rate as f32;
-                    let adapted = match manner.second_order {
+                    let adapted = match manner.second_order && !together {
                         true => work.adapt_and_keep(programs, thread, phase, &theta, rate)?,
                         false => work.adapt(programs, thread, phase, &theta, rate)?,
                     };
@@ -269,6 +291,130 @@ impl Reinforcement {
         let born = work.birth(&self.programs[&manner.sight], suspect);
         let failed = failed(number, work, &self.task_names, manner);
         Err(birth::stopped(state, Some(&failed), what.name(), born))
+    }
+
+    /// Whether the outer step takes all tasks at once: on a device, where it is the paper's with exact products.
+    fn goes_together(&self, manner: Manner) -> bool {
+        let papers = !manner.second_order || self.spec.outer.estimator == Estimator::Maml;
+        self.device.batches() && papers && !by_differences(&self.spec)
+    }
+
+    /// Takes the sampled batch over for an outer step of all tasks at once. The programs have room for what is asked for,
+    /// or, since sampling plays episodes to their end, for the next multiple that there was need of so far.
+    fn load(&mut self, update: Update) -> Result<()> {
+        let (manner, horizon) = (update.manner, self.horizon);
+        let [support, query] = [self.spec.task.support, manner.episodes].map(|episodes| episodes * horizon);
+        let kept = self.together.take().filter(|(of, _)| *of == manner).map(|(_, together)| together);
+        let mut sizes = kept.as_ref().map_or_else(
+            || Sizes {
+                tasks: self.batch.len(),
+                support,
+                query,
+                steps: manner.inner_steps,
+                through: update.through,
+                trust_region: update.trust_region.is_some(),
+            },
+            Together::sizes,
+        );
+        for (phase, steps) in self.batch.iter().flat_map(|work| work.steps.iter().enumerate()) {
+            let last = phase == manner.inner_steps;
+            let (room, unit) = if last { (&mut sizes.query, query) } else { (&mut sizes.support, support) };
+            let [.., weights] = steps.whole();
+            *room = (*room).max(weights.len().next_multiple_of(unit));
+        }
+        // Programs that no longer serve give their memory back first.
+        let mut together = match kept.filter(|together| together.sizes() == sizes) {
+            Some(together) => together,
+            None => Together::new(&self.device, &self.programs[&manner.sight].policy, sizes)?,
+        };
+        together.load(&self.batch);
+        self.together = Some((manner, together));
+        Ok(())
+    }
+
+    /// The mean outer gradient, with what the products share; each task's loss in its place. Also whether the step goes on
+    /// with all tasks together: a number that is not finite is looked for task by task.
+    fn outer_gradient(&mut self, update: Update) -> Result<(Vec<f32>, bool)> {
+        let Update { state, manner, rate, trust_region, .. } = update;
+        let together = self.goes_together(manner);
+        if together {
+            self.load(update)?;
+        }
+        if let (true, Some((_, all))) = (together, &mut self.together) {
+            let mut gradient = all.gradient(&state.theta, rate, &mut self.batch)?;
+            if all_finite(&gradient) && self.batch.iter().all(|work| work.loss.is_finite()) {
+                if trust_region.is_some() {
+                    all.prepare(&state.theta, rate)?;
+                }
+                gradient.iter_mut().for_each(|x| *x /= self.batch.len() as f32);
+                return Ok((gradient, true));
+            }
+        }
+        self.outer_gradients(update, together)?;
+        self.finite((state, manner), &state.theta, What::Outer, |work| {
+            work.loss.is_finite() && all_finite(&work.out)
+        })?;
+        Ok((self.mean_result(state.theta.len()), false))
+    }
+
+    /// Every task's outer gradient by itself, and what its products share. Where `anew`, the inner steps are taken again
+    /// for what their curvature shares.
+    fn outer_gradients(&mut self, update: Update, anew: bool) -> Result<()> {
+        let Update { manner, rate, through, trust_region, differences, .. } = update;
+        let programs = &self.programs[&manner.sight];
+        self.workers.each(&mut self.batch, |thread, _, _, work| {
+            for phase in (0..manner.inner_steps).filter(|_| anew && through) {
+                let theta = work.thetas[phase].clone();
+                work.adapt_and_keep(programs, thread, phase, &theta, rate)?;
+            }
+            work.remember_policy(programs, thread)?;
+            work.outer_gradient(programs, thread, rate, through)?;
+            if trust_region.is_some() && !differences {
+                work.prepare_fisher(programs, thread)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// The Hessian of the mean divergence times `vector`.
+    fn product(&mut self, update: Update, vector: &[f32], together: bool) -> Result<Vec<f32>> {
+        let Update { state, manner, rate, through, .. } = update;
+        if update.differences {
+            return self.difference_product(&state.theta, vector, manner, rate, through);
+        }
+        if let (true, Some((_, all))) = (together, &mut self.together) {
+            let mut product = all.product(vector)?;
+            if all_finite(&product) {
+                product.iter_mut().for_each(|x| *x /= self.batch.len() as f32);
+                return Ok(product);
+            }
+            self.outer_gradients(update, true)?;
+        }
+        let programs = &self.programs[&manner.sight];
+        self.workers.each(&mut self.batch, |thread, _, _, work| {
+            work.curvature_product(programs, thread, vector, rate, through)
+        })?;
+        self.finite((state, manner), &state.theta, What::Product(vector), |work| all_finite(&work.out))?;
+        Ok(self.mean_result(vector.len()))
+    }
+
+    /// Mean over tasks of the outer loss and the divergence if the initial parameters were `theta`.
+    fn candidate(&mut self, update: Update, theta: &[f32], together: bool) -> Result<(f64, f64)> {
+        let Update { state, manner, rate, .. } = update;
+        // What overflows only turns the candidate down.
+        let judged = |work: &TaskWork| !work.loss.is_nan() && !work.kl.is_nan();
+        if let (true, Some((_, all))) = (together, &mut self.together) {
+            all.try_parameters(theta, rate, &mut self.batch)?;
+            if self.batch.iter().all(judged) {
+                return Ok(self.means());
+            }
+            self.outer_gradients(update, true)?;
+        }
+        let programs = &self.programs[&manner.sight];
+        self.workers
+            .each(&mut self.batch, |thread, _, _, work| work.try_parameters(programs, thread, theta, rate))?;
+        self.finite((state, manner), theta, What::Outer, judged)?;
+        Ok(self.means())
     }
 
     /// The Hessian of the mean divergence times `vector` by symmetric differences of its gradient. The step is the
@@ -333,20 +479,9 @@ impl Learner for Reinforcement {
         let (size, settings) = (state.theta.len(), self.spec.outer.optimizer);
         let trust_region = TrustRegion::from_spec(&settings);
         let differences = by_differences(&self.spec);
-        let programs = &self.programs[&manner.sight];
         estimator::credit(&mut self.batch);
-        self.workers.each(&mut self.batch, |thread, _, _, work| {
-            work.remember_policy(programs, thread)?;
-            work.outer_gradient(programs, thread, rate, through)?;
-            if trust_region.is_some() && !differences {
-                work.prepare_fisher(programs, thread)?;
-            }
-            Ok(())
-        })?;
-        self.finite((state, manner), &state.theta, What::Outer, |work| {
-            work.loss.is_finite() && all_finite(&work.out)
-        })?;
-        let gradient = self.mean_result(size);
+        let update = Update { state, manner, rate, through, trust_region, differences };
+        let (gradient, together) = self.outer_gradient(update)?;
         let (loss_before, _) = self.means();
         train.loss_outer = Some(loss_before as f32);
         let (mut products, mut line_search) = (Duration::ZERO, Duration::ZERO);
@@ -356,35 +491,15 @@ impl Learner for Reinforcement {
             let this = std::cell::RefCell::new(&mut *self);
             let product = |vector: &[f32]| {
                 let began = Instant::now();
-                let this = &mut **this.borrow_mut();
-                let product = if differences {
-                    this.difference_product(&state.theta, vector, manner, rate, through)?
-                } else {
-                    let programs = &this.programs[&manner.sight];
-                    this.workers.each(&mut this.batch, |thread, _, _, work| {
-                        work.curvature_product(programs, thread, vector, rate, through)
-                    })?;
-                    this.finite((state, manner), &state.theta, What::Product(vector), |work| {
-                        all_finite(&work.out)
-                    })?;
-                    this.mean_result(size)
-                };
+                let product = this.borrow_mut().product(update, vector, together)?;
                 products += began.elapsed();
                 Ok(product)
             };
             let evaluate = |theta: &[f32]| {
                 let began = Instant::now();
-                let this = &mut **this.borrow_mut();
-                let programs = &this.programs[&manner.sight];
-                this.workers.each(&mut this.batch, |thread, _, _, work| {
-                    work.try_parameters(programs, thread, theta, rate)
-                })?;
-                // What overflows only turns the candidate down.
-                this.finite((state, manner), theta, What::Outer, |work| {
-                    !work.loss.is_nan() && !work.kl.is_nan()
-                })?;
+                let judged = this.borrow_mut().candidate(update, theta, together)?;
                 line_search += began.elapsed();
-                Ok(this.means())
+                Ok(judged)
             };
             let step = trust_region.step(&mut theta, &gradient, loss_before, product, evaluate)?;
             state.theta = theta;

@@ -53,6 +53,13 @@ impl Steps {
         self.pieces
     }
 
+    /// Observations, actions, advantages and weights of the real time steps alone, as if they were one piece.
+    pub fn whole(&self) -> [&[f32]; 4] {
+        let (real, padded) = (self.lengths.iter().sum::<usize>(), self.pieces * self.rows);
+        let part = |data: &'_ Vec<f32>| real * (data.len() / padded.max(1));
+        [&self.observation, &self.action, &self.advantage, &self.weight].map(|data| &data[..part(data)])
+    }
+
     /// The rows of each episode.
     pub fn episodes(&self) -> impl Iterator<Item = std::ops::Range<usize>> + '_ {
         self.lengths.iter().scan(0, |end, &length| {
