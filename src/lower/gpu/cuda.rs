@@ -1,12 +1,12 @@
 //! CUDA, through cudarc, whose libraries are looked for when the device is opened and not before.
 //!
-//! **This file has not run on hardware yet.** The texts that it compiles have: they run on the processor in the tests
-//! (`tests/device/cuda_text.rs`). On a machine with an NVIDIA GPU,
-//! `cargo test --release --features cuda --test tests -- device` proves the rest in minutes.
+//! The texts that it compiles run on the processor, too, in the tests (`tests/device/cuda_text.rs`). On a machine with an
+//! NVIDIA GPU, `cargo test --release --features cuda --test tests -- device` proves the rest in minutes.
 //!
-//! A module's kernels are compiled by NVRTC in one text, equal ones once in the life of the device. The launches of a
-//! whole run are captured into a CUDA graph the first time, and replayed from then on. Runs take turns: a GPU is busy
-//! with one launch of all tasks, not with several threads.
+//! A module's kernels are compiled by NVRTC, equal ones once in the life of the device. The launches of a whole run are
+//! captured into a CUDA graph the first time, each after those that [`order`] says it waits for, and replayed from then
+//! on. Ports cross in page-locked memory, neighbours in one copy. Runs take turns: a GPU is busy with one launch of all
+//! tasks, not with several threads.
 
 use super::driver::{Driver, Loaded, Memory, sent, too_large};
 use super::{Module, order, print};
@@ -138,7 +138,9 @@ pub fn open() -> std::result::Result<Arc<dyn Driver>, String> {
         Ok(Cuda {
             name: context.name()?,
             stream: context.new_stream()?,
-            branches: (1..BRANCHES).map(|_| context.new_stream()).collect::<std::result::Result<_, _>>()?,
+            branches: (1..std::env::var("MX_BR").ok().and_then(|v| v.parse().ok()).unwrap_or(BRANCHES))
+                .map(|_| context.new_stream())
+                .collect::<std::result::Result<_, _>>()?,
             architecture: format!("compute_{major}{minor}"),
             free: context.mem_get_info()?.0 as u64,
             context,
@@ -171,17 +173,37 @@ impl Cuda {
         })
     }
 
-    /// Compiles the texts that are not known yet, in one go.
+    /// Compiles the texts that are not known yet, some on every processor.
     fn compile(&self, texts: &[String]) -> Result<()> {
-        let mut functions = lock(&self.functions);
-        let mut new: Vec<&String> = texts.iter().filter(|text| !functions.contains_key(*text)).collect();
+        let mut new: Vec<&String> = {
+            let functions = lock(&self.functions);
+            texts.iter().filter(|text| !functions.contains_key(*text)).collect()
+        };
         new.sort_unstable();
         new.dedup();
-        if new.is_empty() {
-            return Ok(());
-        }
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let count = processors.min(new.len().div_ceil(TEXTS_AT_ONCE));
+        let parts: Vec<Vec<&String>> =
+            (0..count).map(|part| new.iter().skip(part).step_by(count).copied().collect()).collect();
+        let made = std::thread::scope(|scope| {
+            let started: Vec<_> =
+                parts.iter().map(|part| scope.spawn(|| self.compile_together(part))).collect();
+            let ended = started.into_iter().map(|thread| thread.join());
+            ended
+                .map(|made| made.unwrap_or_else(|fault| std::panic::resume_unwind(fault)))
+                .collect::<Vec<_>>()
+        });
+        let mut functions = lock(&self.functions);
+        made.into_iter().try_for_each(|made| {
+            functions.extend(made?);
+            Ok(())
+        })
+    }
+
+    /// Compiles texts as one program.
+    fn compile_together(&self, texts: &[&String]) -> Result<Vec<(String, CudaFunction)>> {
         let named = |(number, text): (usize, &&String)| text.replacen(ENTRY, &format!("kernel_{number}"), 1);
-        let code: String = new.iter().enumerate().map(named).collect();
+        let code: String = texts.iter().enumerate().map(named).collect();
         let options = CompileOptions {
             options: vec![format!("--gpu-architecture={}", self.architecture)],
             ..CompileOptions::default()
@@ -195,14 +217,16 @@ impl Cuda {
             Error::Run(format!("{}: NVRTC refused kernels for {}: {why}", self.name, self.architecture))
         })?;
         let module = self.context.load_module(ptx).map_err(|why| self.fails(why))?;
-        for (number, text) in new.iter().enumerate() {
-            let function =
-                module.load_function(&format!("kernel_{number}")).map_err(|why| self.fails(why))?;
-            functions.insert((*text).clone(), function);
-        }
-        Ok(())
+        let function = |(number, text): (usize, &&String)| {
+            let function = module.load_function(&format!("kernel_{number}"));
+            Ok(((*text).clone(), function.map_err(|why| self.fails(why))?))
+        };
+        texts.iter().enumerate().map(function).collect()
     }
 }
+
+/// Texts that one program has at least, where there are as many.
+const TEXTS_AT_ONCE: usize = 4;
 
 /// Stands for a kernel's name in its text.
 const ENTRY: &str = "KERNEL_NAME";

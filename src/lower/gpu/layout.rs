@@ -67,7 +67,7 @@ impl Layout {
             let mut tensors = Vec::new();
             let mut scope = Scope { draft, layout: self, tensors: &mut tensors, members: &[] };
             let (sides, refused) = match step.op {
-                Op::Fold(..) => (scope.images(step, &draft.steps[source]), at),
+                Op::Fold(..) => (scope.images(step, &draft.steps[source], [0, 0]), at),
                 _ => (scope.patches(step, &draft.steps[source]), source),
             };
             sides.is_none().then_some(refused)

@@ -103,8 +103,10 @@ impl Scope<'_> {
         Some(Sides { batch: vec![batch], rows, columns: vec![n], inner, a, b: Access { strides: b, ..of_b } })
     }
 
-    /// The sides of the fold `step` of a product that does not exist otherwise: the gradient for the images.
-    pub fn images(&mut self, step: &Step, product: &Step) -> Option<Sides> {
+    /// The sides of the fold `step` of a product that does not exist otherwise: the gradient for the images. With windows
+    /// that are s pixels apart, only every s-th tap saw a pixel: these are the pixels whose rows and columns leave the
+    /// rests `rest` when divided by s, and the taps that saw them.
+    pub fn images(&mut self, step: &Step, product: &Step, rest: [usize; 2]) -> Option<Sides> {
         let (Op::Fold(window, _), Op::MatMul { transpose_a, transpose_b }) = (step.op, product.op) else {
             unreachable!("the layout pairs folds with products")
         };
@@ -123,10 +125,13 @@ impl Scope<'_> {
         // Kept: batch, image, u, v, c. Reduced: p, q, n.
         let left = side(self, product.inputs[0], transpose_a, &[batch, images, down, across, n])?;
         let other = side(self, product.inputs[1], transpose_b, &[batch, n, p, q, channels])?;
+        // Pixel s·u + r was seen at tap s·p + t by window u − p + (r + before − t) / s, t = (r + before) mod s.
+        let apart = window.stride;
+        let first = |axis: usize| (rest[axis] + window.before[axis]) % apart[axis];
         let slide = |axis: usize, pixel: usize, tap: usize, length: usize, stride: usize| Slide {
             terms: vec![(pixel, 1), (tap, -1)],
-            add: window.before[axis] as i64,
-            divide: window.stride[axis],
+            add: ((rest[axis] + window.before[axis] - first(axis)) / apart[axis]) as i64,
+            divide: 1,
             length,
             stride,
         };
@@ -137,9 +142,16 @@ impl Scope<'_> {
             ..left
         };
         let o = other.strides.clone();
-        let b = Access { strides: vec![o[0], 0, 0, 0, o[4], o[2], o[3], o[1]], ..other };
-        let rows = vec![images, height, width];
-        Some(Sides { batch: vec![batch], rows, columns: vec![channels], inner: vec![p, q, n], a, b })
+        let b = Access {
+            offset: other.offset + first(0) * o[2] + first(1) * o[3],
+            strides: vec![o[0], 0, 0, 0, o[4], apart[0] * o[2], apart[1] * o[3], o[1]],
+            ..other
+        };
+        let part =
+            |length: usize, from: usize, axis: usize| length.saturating_sub(from).div_ceil(apart[axis]);
+        let rows = vec![images, part(height, rest[0], 0), part(width, rest[1], 1)];
+        let inner = vec![part(p, first(0), 0), part(q, first(1), 1), n];
+        Some(Sides { batch: vec![batch], rows, columns: vec![channels], inner, a, b })
     }
 }
 

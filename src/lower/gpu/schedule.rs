@@ -2,7 +2,7 @@
 
 use super::body::Scope;
 use super::build::{Build, Task};
-use super::kernel::{Access, Expr, Kernel, Meet, Reduce, Row, Schedule, Slide, Tile};
+use super::kernel::{Access, Expr, Kernel, Meet, Reduce, Row, Schedule, Slide, Tensor, Tile};
 use super::layout::Layout;
 use super::product::Sides;
 use super::{simplify, split};
@@ -92,7 +92,7 @@ impl Scheduler<'_> {
                     start = start.with(axis, start[axis] + shape[axis]);
                 }
             }
-            Op::MatMul { .. } | Op::Fold(..) if self.layout.source[at].is_some() => self.product(task),
+            Op::Fold(window, _) if self.layout.source[at].is_some() => self.images(task, window),
             Op::MatMul { .. } => self.product(task),
             Op::Gather => self.gather(task),
             Op::Scatter(_) => self.scatter(task),
@@ -226,12 +226,47 @@ impl Scheduler<'_> {
         let step = &self.draft.steps[task.step];
         let mut tensors = Vec::new();
         let mut scope = Build::scope(&mut tensors, &[], self.draft, self.layout);
-        let sides = match (self.layout.source[task.step], step.op) {
-            (Some(product), Op::Fold(..)) => scope.images(step, &self.draft.steps[product]),
-            (Some(unfold), _) => scope.patches(step, &self.draft.steps[unfold]),
-            (None, _) => Some(scope.plain(step)),
+        let sides = match self.layout.source[task.step] {
+            Some(unfold) => scope.patches(step, &self.draft.steps[unfold]),
+            None => Some(scope.plain(step)),
         };
-        let Sides { batch, rows, columns, inner, a, b } = sides.expect("the layout has tried this");
+        self.multiply(task, sides.expect("the layout has tried this"), tensors);
+    }
+
+    /// The gradient of a convolution for its images: a kernel for every rest that pixels leave when divided by the steps
+    /// of the windows.
+    fn images(&mut self, task: Task, window: Window) {
+        let step = &self.draft.steps[task.step];
+        let product = self.layout.source[task.step].expect("the layout has paired them");
+        let [down, across] = window.stride;
+        for rest in (0..down).flat_map(|row| (0..across).map(move |column| [row, column])) {
+            let mut tensors = Vec::new();
+            let mut scope = Build::scope(&mut tensors, &[], self.draft, self.layout);
+            let sides = scope.images(step, &self.draft.steps[product], rest);
+            let sides = sides.expect("the layout has tried this");
+            let axes = [&sides.batch[..], &sides.rows, &sides.columns].concat();
+            if axes.contains(&0) {
+                continue;
+            }
+            let view = match window.stride {
+                [1, 1] => task.view,
+                _ => {
+                    let (_, image) =
+                        Window::image(step.shape).expect("the row of the table checked the shape");
+                    let whole = [axes[0], axes[1], image.height, image.width, image.channels];
+                    let view = task.view.reshape(Shape::new(&whole)).expect("a whole tensor has any shape");
+                    let mut strides = view.strides.to_vec();
+                    let offset = view.offset + rest[0] * strides[2] + rest[1] * strides[3];
+                    (strides[2], strides[3]) = (strides[2] * down, strides[3] * across);
+                    View { shape: Shape::new(&axes), strides: Shape::new(&strides), offset }
+                }
+            };
+            self.multiply(Task { view, ..task }, sides, tensors);
+        }
+    }
+
+    fn multiply(&mut self, task: Task, sides: Sides, tensors: Vec<Tensor>) {
+        let Sides { batch, rows, columns, inner, a, b } = sides;
         let (first, last) = (batch.len(), batch.len() + rows.len());
         let mut build = Build::new(&self.label(task), &[&batch[..], &rows, &columns].concat(), &inner);
         build.tensors = tensors;

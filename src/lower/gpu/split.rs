@@ -6,15 +6,17 @@
 //! axes becomes an axis of the results, a buffer holds these, and a second kernel adds them up and does what was to be
 //! done with the total. The order of every sum is fixed, as everywhere.
 
-use super::kernel::{Access, Expr, Kernel, Reduce, Schedule, Store, Tensor};
+use super::kernel::{Access, Expr, Kernel, Reduce, Schedule, Store, TILE_DEPTH, Tensor};
 use super::simplify::GROUPS;
 
 /// The fewest points that a part of a sum has, for each thread that shares it.
 const FEWEST: usize = 16;
 /// The fewest points of a part of a product.
 const FEWEST_OF_PRODUCT: usize = 96;
-/// Products with fewer points than this are left whole.
-const WHOLE_PRODUCT: usize = 384;
+/// What a group of a product takes beside its sum, and the second kernel, in parts of [`TILE_DEPTH`] points: measured on
+/// an H200.
+const BESIDE: usize = 4;
+const SECOND: usize = 5;
 
 /// The kernel, or the two that do its work over a buffer of their own; `buffer` is a number that no other has.
 pub fn kernel(kernel: Kernel, buffer: usize) -> Vec<Kernel> {
@@ -27,29 +29,34 @@ pub fn kernel(kernel: Kernel, buffer: usize) -> Vec<Kernel> {
 /// Which reduced axis to part, and into how many.
 fn factor(kernel: &Kernel) -> Option<(usize, usize)> {
     kernel.reduce?;
-    let (groups, _) = kernel.groups();
-    let most = match kernel.schedule {
-        Schedule::Flat => return None,
-        Schedule::Lanes { lanes, .. } => kernel.reduced() / (lanes * FEWEST),
-        Schedule::Tiled { .. } if kernel.reduced() < WHOLE_PRODUCT => return None,
-        Schedule::Tiled { .. } => kernel.reduced() / FEWEST_OF_PRODUCT,
-    };
-    let wanted = GROUPS.div_ceil(groups).min(most);
-    if groups * 2 > GROUPS || wanted < 2 {
-        return None;
-    }
-    // The first axis that can be parted into at least half as many parts as wanted, most parts first.
-    let axes = kernel.kept..kernel.lengths.len();
-    let divides = |axis: usize| {
+    let ((groups, _), points) = (kernel.groups(), kernel.reduced());
+    let axes = (kernel.kept..kernel.lengths.len()).filter(|axis| !coordinate(kernel, *axis));
+    let choices = axes.flat_map(|axis| {
         let length = kernel.lengths[axis];
-        (wanted.div_ceil(2)..=wanted.min(length)).rev().find(|parts| length.is_multiple_of(*parts))
-    };
-    let mut choices: Vec<(usize, usize)> = axes
-        .filter(|axis| !coordinate(kernel, *axis))
-        .filter_map(|axis| Some((axis, divides(axis)?)))
-        .collect();
-    choices.sort_by_key(|(axis, parts)| (std::cmp::Reverse(*parts), *axis));
-    choices.first().copied()
+        (2..=length).filter(move |parts| length.is_multiple_of(*parts)).map(move |parts| (axis, parts))
+    });
+    match kernel.schedule {
+        Schedule::Flat => None,
+        // As many parts as there is room for, or somewhat fewer.
+        Schedule::Lanes { lanes, .. } => {
+            let wanted = GROUPS.div_ceil(groups).min(points / (lanes * FEWEST));
+            let fits = choices.filter(|(_, parts)| (wanted.div_ceil(2)..=wanted).contains(parts));
+            let best = fits.max_by_key(|(axis, parts)| (*parts, std::cmp::Reverse(*axis)));
+            best.filter(|_| 2 * groups <= GROUPS && wanted >= 2)
+        }
+        // Groups run in rounds, of which the last may be nearly empty.
+        Schedule::Tiled { .. } => {
+            let time = |parts: usize| {
+                let rounds = (groups * parts).div_ceil(GROUPS);
+                let second = if parts > 1 { SECOND } else { 0 };
+                rounds * ((points / parts).div_ceil(TILE_DEPTH) + BESIDE) + second
+            };
+            let fits = choices.filter(|(_, parts)| points / parts >= FEWEST_OF_PRODUCT);
+            let best = fits.min_by_key(|(axis, parts)| (time(*parts), *axis));
+            // A gain that is not worth a buffer is none.
+            best.filter(|(_, parts)| 10 * time(*parts) < 9 * time(1))
+        }
+    }
 }
 
 /// Whether the inner expression reads the coordinate itself.

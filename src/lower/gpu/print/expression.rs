@@ -2,7 +2,7 @@
 
 use super::{Kind, Writer};
 use crate::graph::Op;
-use crate::lower::gpu::kernel::{Access, Expr, Meet, Row, Store};
+use crate::lower::gpu::kernel::{Access, Expr, Meet, Row, Slide, Store};
 
 impl Writer<'_> {
     /// Writes what `wanted` needs of a list of expressions; value `n` gets the name `prefix n`. Coordinates and `total`
@@ -93,16 +93,23 @@ impl Writer<'_> {
             }
             let line = self.dialect.fixed(Kind::Position, &at, &sum);
             self.line(&line);
-            let (divide, reach) = (slide.divide, slide.divide * slide.length);
-            conditions.push(format!("{at} >= 0 && {at} < {reach}"));
-            let mut position = self.dialect.convert(Kind::Index, &at);
-            if divide > 1 {
-                conditions.push(format!("{at} % {divide} == 0"));
-                position = format!("{position} / {divide}u");
-            }
+            let (position, inside) = self.position(&at, slide);
+            conditions.extend(inside);
             terms.push(format!("{position} * {}u", slide.stride));
         }
         (if terms.is_empty() { "0u".into() } else { terms.join(" + ") }, conditions)
+    }
+
+    /// The position of a slide whose sum has a name, and what has to hold for it to exist. A sum below zero is a large
+    /// number without a sign.
+    pub fn position(&self, at: &str, slide: &Slide) -> (String, Vec<String>) {
+        let mut position = self.dialect.convert(Kind::Index, at);
+        let mut inside = vec![format!("{position} < {}u", slide.divide * slide.length)];
+        if slide.divide > 1 {
+            inside.push(format!("{at} % {} == 0", slide.divide));
+            position = format!("{position} / {}u", slide.divide);
+        }
+        (position, inside)
     }
 
     /// The results: `outer` and its stores.

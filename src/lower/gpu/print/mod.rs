@@ -129,8 +129,13 @@ impl Writer<'_> {
         self.line(&line);
     }
 
-    /// Names the coordinates of some axes, of which `flat` counts the points, last axis fastest.
+    /// Names the coordinates `i axis` of some axes, of which `flat` counts the points, last axis fastest.
     fn coordinates(&mut self, axes: std::ops::Range<usize>, flat: &str) {
+        self.coordinates_named(axes, flat, "i");
+    }
+
+    /// As [`coordinates`](Self::coordinates), with another prefix.
+    fn coordinates_named(&mut self, axes: std::ops::Range<usize>, flat: &str, prefix: &str) {
         let lengths = self.kernel.lengths.clone();
         let mut below: usize = lengths[axes.clone()].iter().product();
         let first = axes.start;
@@ -138,7 +143,7 @@ impl Writer<'_> {
             below /= lengths[axis].max(1);
             let over = if below == 1 { flat.to_string() } else { format!("{flat} / {below}u") };
             let value = if axis == first { over } else { format!("({over}) % {}u", lengths[axis]) };
-            self.index(&format!("i{axis}"), &value);
+            self.index(&format!("{prefix}{axis}"), &value);
         }
     }
 }

@@ -66,7 +66,7 @@ fn quads(kernel: &Kernel, access: &Access, axis: usize) -> bool {
             .all(|slide| slide.stride.is_multiple_of(QUAD) && slide.terms.iter().all(|(at, _)| *at != axis))
 }
 
-impl Writer<'_> {
+impl<'k> Writer<'k> {
     fn sides(&self, axes: [Range<usize>; 2], tile: Tile) -> [Side; 2] {
         let kernel = self.kernel;
         let product = kernel.reduce.map(|reduce| &kernel.inner[reduce.value]);
@@ -122,6 +122,7 @@ impl Writer<'_> {
         cells.iter().for_each(|(i, j)| self.variable(&format!("c{i}_{j}"), "0.0f"));
         let parts = k.div_ceil(TILE_DEPTH);
         let part: usize = sides.iter().map(|side| side.row() * TILE_DEPTH).sum();
+        sides.iter().for_each(|side| self.aim(side, rows, tile.threads()));
         self.each("step", "0u", parts + 1, 1);
         for side in &sides {
             self.fetch(side, parts, tile.threads());
@@ -149,85 +150,146 @@ impl Writer<'_> {
         self.close();
     }
 
-    /// Names `load`, `at` (in the tile) and `depth` (in the part) of a thread's load number `number`, inside a block that
-    /// only threads that have it enter.
-    fn slot(&mut self, side: &Side, number: usize, threads: usize) {
+    /// Where in the tile and in the part a thread's load `number` begins.
+    fn slot(side: &Side, number: usize, threads: usize) -> (String, String) {
         let Side { tile, wide, along, .. } = *side;
-        self.index("slot", &format!("thread + {}u", number * threads));
-        if side.loads() % threads != 0 {
-            self.open(&format!("if (slot < {}u)", side.loads()));
-        } else {
-            self.open("");
-        }
-        // Along the inner axis two threads take neighbouring loads: together a whole sector of memory.
-        let (at, depth) = match (along, wide) {
+        let slot = format!("(thread + {}u)", number * threads);
+        match (along, wide) {
             (true, _) => {
                 let row = tile / wide;
-                (format!("slot % {row}u * {wide}u"), format!("slot / {row}u"))
+                (format!("{slot} % {row}u * {wide}u"), format!("{slot} / {row}u"))
             }
-            (false, 1) => (format!("slot / {TILE_DEPTH}u"), format!("slot % {TILE_DEPTH}u")),
+            (false, 1) => (format!("{slot} / {TILE_DEPTH}u"), format!("{slot} % {TILE_DEPTH}u")),
+            // Along the inner axis two threads take neighbouring loads: together a whole sector of memory.
             (false, _) => {
-                let at = format!("slot / 2u % {tile}u");
-                (at, format!("(slot % 2u + slot / {}u * 2u) * {wide}u", 2 * tile))
+                let depth = format!("({slot} % 2u + {slot} / {}u * 2u) * {wide}u", 2 * tile);
+                (format!("{slot} / 2u % {tile}u"), depth)
             }
-        };
-        self.index("at", &at);
-        self.index("depth", &depth);
+        }
     }
 
     fn numbers(side: &Side, threads: usize) -> Range<usize> {
         0..side.loads().div_ceil(threads)
     }
 
+    /// Names what of a thread's loads does not change from part to part: for load `number` of side `name` its offset
+    /// `name number o`, the sums `name number s slide` of its slides, and whether it is inside, `name number i`.
+    fn aim(&mut self, side: &Side, rows: usize, threads: usize) {
+        let kernel = self.kernel;
+        let name = side.name;
+        let access = self.access(side);
+        for number in Self::numbers(side, threads) {
+            let own = format!("{name}{number}");
+            let first = if name == "a" { "first_m" } else { "first_n" };
+            self.index(
+                &format!("{own}_along"),
+                &format!("{first} + {}", Self::slot(side, number, threads).0),
+            );
+            let prefix = format!("{own}_i");
+            self.coordinates_of(access, side.axes.clone(), &format!("{own}_along"), &prefix);
+            let mut terms = vec![format!("{}u", access.offset)];
+            let mut strides = |axes: Range<usize>, prefix: &str| {
+                for axis in axes.filter(|axis| access.strides[*axis] > 0) {
+                    terms.push(format!("{prefix}{axis} * {}u", access.strides[axis]));
+                }
+            };
+            strides(0..rows, "i");
+            strides(side.axes.clone(), &prefix);
+            self.index(&format!("{own}_o"), &terms.join(" + "));
+            for (number, slide) in access.slides.iter().enumerate() {
+                let terms =
+                    slide.terms.iter().filter(|(axis, _)| *axis < kernel.kept).map(|(axis, factor)| {
+                        let from = if *axis < rows { "i" } else { prefix.as_str() };
+                        format!(
+                            " + {} * ({factor})",
+                            self.dialect.convert(Kind::Position, &format!("{from}{axis}"))
+                        )
+                    });
+                let sum = format!("{}{}", slide.add, terms.collect::<String>());
+                let line = self.dialect.fixed(Kind::Position, &format!("{own}_s{number}"), &sum);
+                self.line(&line);
+            }
+        }
+    }
+
+    fn access(&self, side: &Side) -> &'k Access {
+        match &self.kernel.inner[side.value] {
+            Expr::Load(access, None) => access,
+            _ => unreachable!("the sides of a product are plain loads"),
+        }
+    }
+
+    /// Names the coordinates `prefix axis` of some axes, of which `flat` counts the points. Where an access crosses them
+    /// in one step the last has all of `flat`, and the others are 0.
+    fn coordinates_of(&mut self, access: &Access, axes: Range<usize>, flat: &str, prefix: &str) {
+        let lengths = &self.kernel.lengths;
+        let slides = access.slides.iter().flat_map(|slide| &slide.terms).any(|(axis, _)| axes.contains(axis));
+        let steps = |axis: usize| access.strides[axis] == access.strides[axis + 1] * lengths[axis + 1];
+        if !axes.is_empty() && !slides && (axes.start..axes.end - 1).all(steps) {
+            for axis in axes.clone() {
+                let value = if axis + 1 == axes.end { flat } else { "0u" };
+                self.index(&format!("{prefix}{axis}"), value);
+            }
+        } else {
+            self.coordinates_named(axes, flat, prefix);
+        }
+    }
+
     /// Loads the thread's elements of part `step` into registers; zeros where the product ends.
     fn fetch(&mut self, side: &Side, parts: usize, threads: usize) {
         let kernel = self.kernel;
         let name = side.name;
+        let access = self.access(side);
         for number in Self::numbers(side, threads) {
             (0..side.wide).for_each(|i| self.variable(&format!("{name}{number}_{i}"), "0.0f"));
         }
         self.open(&format!("if (step < {parts}u)"));
         for number in Self::numbers(side, threads) {
-            self.open("");
-            self.slot(side, number, threads);
-            let first = if name == "a" { "first_m" } else { "first_n" };
-            self.index("along", &format!("{first} + at"));
-            self.index("k", &format!("step * {TILE_DEPTH}u + depth"));
+            let own = format!("{name}{number}");
+            let depth = Self::slot(side, number, threads).1;
             let mut inside = vec![];
-            if side.length % side.tile != 0 {
-                inside.push(format!("along < {}u", side.length));
+            if side.loads() < (number + 1) * threads {
+                inside.push(format!("thread + {}u < {}u", number * threads, side.loads()));
             }
+            if side.length % side.tile != 0 {
+                inside.push(format!("{own}_along < {}u", side.length));
+            }
+            self.open("");
+            self.index("k", &format!("step * {TILE_DEPTH}u + {depth}"));
             if kernel.reduced() % TILE_DEPTH != 0 {
                 inside.push(format!("k < {}u", kernel.reduced()));
             }
-            let head =
-                if inside.is_empty() { String::new() } else { format!("if ({})", inside.join(" && ")) };
-            self.open(&head);
-            self.coordinates(side.axes.clone(), "along");
-            self.coordinates(kernel.kept..kernel.lengths.len(), "k");
-            let Expr::Load(access, None) = &kernel.inner[side.value] else {
-                unreachable!("the sides of a product are plain loads")
+            let inner = kernel.kept..kernel.lengths.len();
+            self.coordinates_of(access, inner.clone(), "k", "i");
+            let mut terms = vec![format!("{own}_o")];
+            for axis in inner.filter(|axis| access.strides[*axis] > 0) {
+                terms.push(format!("i{axis} * {}u", access.strides[axis]));
+            }
+            for (number, slide) in access.slides.iter().enumerate() {
+                let steps =
+                    slide.terms.iter().filter(|(axis, _)| *axis >= kernel.kept).map(|(axis, factor)| {
+                        format!(
+                            " + {} * ({factor})",
+                            self.dialect.convert(Kind::Position, &format!("i{axis}"))
+                        )
+                    });
+                let sum = format!("{own}_s{number}{}", steps.collect::<String>());
+                let at = format!("at{number}");
+                let line = self.dialect.fixed(Kind::Position, &at, &sum);
+                self.line(&line);
+                let (position, conditions) = self.position(&at, slide);
+                inside.extend(conditions);
+                terms.push(format!("{position} * {}u", slide.stride));
+            }
+            let index = terms.join(" + ");
+            let names: Vec<String> = (0..side.wide).map(|i| format!("{own}_{i}")).collect();
+            let load = match side.wide {
+                1 => format!("{} = {};", names[0], self.dialect.element(access.tensor, &index)),
+                _ => self.dialect.load_wide(access.tensor, &index, &names),
             };
-            let (index, conditions) = self.place("v", access);
-            if !conditions.is_empty() {
-                self.open(&format!("if ({})", conditions.join(" && ")));
-            }
-            let names: Vec<String> = (0..side.wide).map(|i| format!("{name}{number}_{i}")).collect();
-            match side.wide {
-                1 => {
-                    let element = self.dialect.element(access.tensor, &index);
-                    self.line(&format!("{} = {element};", names[0]));
-                }
-                _ => {
-                    let lines = self.dialect.load_wide(access.tensor, &index, &names);
-                    self.line(&lines);
-                }
-            }
-            if !conditions.is_empty() {
-                self.close();
-            }
-            self.close();
-            self.close();
+            let load =
+                if inside.is_empty() { load } else { format!("if ({}) {{ {load} }}", inside.join(" && ")) };
+            self.line(&load);
             self.close();
         }
         self.close();
@@ -238,9 +300,13 @@ impl Writer<'_> {
         let (name, row) = (side.name, side.row());
         self.open(&format!("if (step < {parts}u)"));
         for number in Self::numbers(side, threads) {
-            self.open("");
-            self.slot(side, number, threads);
-            let to = format!("step % 2u * {part}u + {}u + depth * {row}u + at", side.start);
+            let (at, depth) = Self::slot(side, number, threads);
+            let head = match side.loads() < (number + 1) * threads {
+                true => format!("if (thread + {}u < {}u)", number * threads, side.loads()),
+                false => String::new(),
+            };
+            self.open(&head);
+            let to = format!("step % 2u * {part}u + {}u + ({depth}) * {row}u + {at}", side.start);
             self.index("to", &to);
             let names: Vec<String> = (0..side.wide).map(|i| format!("{name}{number}_{i}")).collect();
             if side.wide > 1 && side.along {
@@ -252,7 +318,6 @@ impl Writer<'_> {
                     self.line(&format!("part[to + {}u] = {value};", i * next));
                 });
             }
-            self.close();
             self.close();
         }
         self.close();
