@@ -68,6 +68,12 @@ struct Begins([u64; print::MAX_TENSORS]);
 // SAFETY: plain numbers, laid out as in the prelude.
 unsafe impl DeviceRepr for Begins {}
 
+/// Taken apart when nothing runs: while launches are captured, even giving memory back would become one of them.
+struct Held<T> {
+    cuda: Arc<Cuda>,
+    what: Option<T>,
+}
+
 struct Scratch {
     arena: CudaSlice<f32>,
     kept: CudaSlice<f32>,
@@ -92,7 +98,29 @@ unsafe impl Send for Graph {}
 // SAFETY: a shared reference gives access to nothing; runs take the scratch exclusively.
 unsafe impl Sync for Graph {}
 
-struct Kept(CudaSlice<f32>);
+impl<T> Held<T> {
+    fn memory(cuda: &Arc<Cuda>, what: T) -> Memory
+    where
+        T: Send + Sync + 'static,
+    {
+        Memory(Box::new(Held { cuda: cuda.clone(), what: Some(what) }))
+    }
+
+    fn get(&self) -> &T {
+        self.what.as_ref().expect("it is there until the end")
+    }
+
+    fn get_mut(&mut self) -> &mut T {
+        self.what.as_mut().expect("it is there until the end")
+    }
+}
+
+impl<T> Drop for Held<T> {
+    fn drop(&mut self) {
+        let _turn = lock(&self.cuda.turn);
+        self.what = None;
+    }
+}
 
 /// Whether both libraries are here: cudarc panics where one is not.
 fn libraries() -> std::result::Result<(), String> {
@@ -372,18 +400,20 @@ impl Loaded for Program {
             unsafe { self.cuda.context.alloc_pinned_with_flags(end.max(1), 0) }
                 .map_err(|why| self.cuda.fails(why))
         };
-        Ok(Memory(Box::new(Scratch {
+        let scratch = Scratch {
             arena: self.cuda.memory(&self.module, memory.scratch_floats)?,
             kept: self.cuda.memory(&self.module, memory.kept_floats)?,
             inputs: pinned(&memory.inputs, &self.module.inputs)?,
             outputs: pinned(&memory.outputs, &self.module.outputs)?,
             graphs: HashMap::new(),
-        })))
+        };
+        Ok(Held::memory(&self.cuda, scratch))
     }
 
     fn kept(&self) -> Result<Memory> {
         let _turn = lock(&self.cuda.turn);
-        Ok(Memory(Box::new(Kept(self.cuda.memory(&self.module, self.module.memory.kept_floats)?))))
+        let kept = self.cuda.memory(&self.module, self.module.memory.kept_floats)?;
+        Ok(Held::memory(&self.cuda, kept))
     }
 
     fn run(
@@ -397,10 +427,11 @@ impl Loaded for Program {
         let cuda = &self.cuda;
         let _turn = lock(&cuda.turn);
         let fails = |why| cuda.fails(why);
-        let Scratch { arena, kept: own, inputs: sent, outputs: received, graphs } = scratch.of_mut();
+        let Scratch { arena, kept: own, inputs: sent, outputs: received, graphs } =
+            scratch.of_mut::<Held<Scratch>>().get_mut();
         let memory = &self.module.memory;
         self.send(stages.clone(), arena, sent, inputs)?;
-        let kept = kept.map_or(&*own, |kept| &kept.of::<Kept>().0);
+        let kept = kept.map_or(&*own, |kept| kept.of::<Held<CudaSlice<f32>>>().get());
         let launches = (stages.start, stages.end, address(kept, &cuda.stream));
         let graph = graphs.entry(launches).or_insert_with(|| self.capture(stages.clone(), arena, kept));
         match graph {
@@ -427,7 +458,7 @@ impl Loaded for Program {
         let cuda = &self.cuda;
         let _turn = lock(&cuda.turn);
         let fails = |why| cuda.fails(why);
-        let Scratch { arena, kept, inputs: sent, .. } = scratch.of_mut();
+        let Scratch { arena, kept, inputs: sent, .. } = scratch.of_mut::<Held<Scratch>>().get_mut();
         self.send(0..2, arena, sent, inputs)?;
         let launches = self.stages.iter().flatten().zip(self.module.stages.iter().flatten());
         let mut times = vec![];

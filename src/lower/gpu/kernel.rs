@@ -106,6 +106,8 @@ pub struct Tile {
     pub size: [usize; 2],
     /// Rows and columns of a thread's own results, multiples of 4.
     pub each: [usize; 2],
+    /// So many threads share every result: each adds up its own slice of every part's inner length.
+    pub slices: usize,
 }
 
 impl Tile {
@@ -115,15 +117,19 @@ impl Tile {
     }
 
     pub fn threads(&self) -> usize {
-        self.sides()[0] * self.sides()[1] * TILE_SLICES
+        self.sides()[0] * self.sides()[1] * self.slices
+    }
+
+    /// Groups that a multiprocessor should have room for: as many as have registers, which a thread with few results of
+    /// its own needs fewer of.
+    pub fn together(&self) -> usize {
+        let threads = if self.each[0] * self.each[1] > 32 { 512 } else { 768 };
+        (threads / self.threads()).max(1)
     }
 }
 
 /// Inner length of the parts of a tiled product.
 pub const TILE_DEPTH: usize = 16;
-
-/// So many threads share every result of a tile: each adds up its own slice of every part's inner length.
-pub const TILE_SLICES: usize = 4;
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Kernel {

@@ -8,18 +8,25 @@ use std::ops::Range;
 const ALONE: usize = 48;
 /// A product with a side narrower than this is a plain reduction.
 const NARROW: usize = 4;
+/// A product of so few points is one, too: tiles would be written to shared memory for nothing.
+const SHALLOW: usize = 8;
+/// Multiprocessors of a large device: an H200's.
+pub const MULTIPROCESSORS: usize = 132;
 /// A device has room for about so many groups at a time.
-pub const GROUPS: usize = 264;
+pub const GROUPS: usize = 2 * MULTIPROCESSORS;
+/// Threads that a group of a product may have; more would leave too few registers for each.
+const MAX_THREADS: usize = 256;
 
 pub fn kernel(mut kernel: Kernel) -> Kernel {
     dead(&mut kernel);
     if let Schedule::Tiled { rows, columns, .. } = kernel.schedule {
         let size = |axes: &[usize]| axes.iter().product::<usize>();
         let (m, n) = (size(&kernel.lengths[rows..columns]), size(&kernel.lengths[columns..kernel.kept]));
-        if kernel.reduce.is_none() || m.min(n) < NARROW {
+        if kernel.reduce.is_none() || m.min(n) < NARROW || kernel.reduced() <= SHALLOW {
             kernel.schedule = Schedule::Flat;
         } else {
-            kernel.schedule = Schedule::Tiled { rows, columns, tile: tile(m, n) };
+            kernel.schedule =
+                Schedule::Tiled { rows, columns, tile: tile(size(&kernel.lengths[..rows]), m, n) };
         }
     }
     finish(&mut kernel);
@@ -39,15 +46,25 @@ fn finish(kernel: &mut Kernel) {
     }
 }
 
-/// For a product of `m` rows and `n` columns.
-fn tile(m: usize, n: usize) -> Tile {
-    let side = |length: usize| match length {
+/// For `batch` products of `m` rows and `n` columns each.
+fn tile(batch: usize, m: usize, n: usize) -> Tile {
+    // Few rows or columns are beside the tiles' last ones, and few tiles are needed.
+    let side = |length: usize, most: usize| match length {
         ..=16 => (16, 4),
         17..=32 => (32, 4),
-        _ => (64, 8),
+        _ => {
+            let wide = (40..=most).step_by(8).min_by_key(|tile| (length.div_ceil(*tile) * (tile + 8), *tile));
+            (wide.expect("there are tiles"), 8)
+        }
     };
-    let (rows, columns) = (side(m), side(n));
-    Tile { size: [rows.0, columns.0], each: [rows.1, columns.1] }
+    let (rows, columns) = (side(m, 64), side(n, 104));
+    let mut tile = Tile { size: [rows.0, columns.0], each: [rows.1, columns.1], slices: 4 };
+    // Where there are many groups, or many threads in one, fewer need to meet at the end.
+    let groups = batch * m.div_ceil(tile.size[0]) * n.div_ceil(tile.size[1]);
+    while tile.slices > 1 && (tile.threads() > MAX_THREADS || (groups > 4 * GROUPS && tile.slices > 2)) {
+        tile.slices /= 2;
+    }
+    tile
 }
 
 /// Neighbouring threads read neighbouring floats: of one result where the reduced axis runs fastest in memory, of

@@ -7,7 +7,7 @@
 //! done with the total. The order of every sum is fixed, as everywhere.
 
 use super::kernel::{Access, Expr, Kernel, Reduce, Schedule, Store, TILE_DEPTH, Tensor};
-use super::simplify::GROUPS;
+use super::simplify::{GROUPS, MULTIPROCESSORS};
 
 /// The fewest points that a part of a sum has, for each thread that shares it.
 const FEWEST: usize = 16;
@@ -45,9 +45,9 @@ fn factor(kernel: &Kernel) -> Option<(usize, usize)> {
             best.filter(|_| 2 * groups <= GROUPS && wanted >= 2)
         }
         // Groups run in rounds, of which the last may be nearly empty.
-        Schedule::Tiled { .. } => {
+        Schedule::Tiled { tile, .. } => {
             let time = |parts: usize| {
-                let rounds = (groups * parts).div_ceil(GROUPS);
+                let rounds = (groups * parts).div_ceil(tile.together() * MULTIPROCESSORS);
                 let second = if parts > 1 { SECOND } else { 0 };
                 rounds * ((points / parts).div_ceil(TILE_DEPTH) + BESIDE) + second
             };

@@ -19,9 +19,9 @@ struct Cuda;
 /// One entry `name(m0, m1, begins)`: the memories (scratch, kept), and where in them tensors begin.
 pub fn cuda(kernel: &Kernel, memories: &[usize], name: &str) -> String {
     let (groups, threads) = kernel.groups();
-    // Two groups of a product to a multiprocessor, or its threads may have more registers than that leaves.
+    // So many groups of a product to a multiprocessor, or its threads may have more registers than that leaves.
     let bounds = match kernel.schedule {
-        Schedule::Tiled { .. } => format!("{threads}, 2"),
+        Schedule::Tiled { tile, .. } => format!("{threads}, {}", tile.together()),
         _ => threads.to_string(),
     };
     let mut text = format!("extern \"C\" __global__ void __launch_bounds__({bounds}) {name}");

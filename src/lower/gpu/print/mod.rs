@@ -20,7 +20,7 @@ use super::memory::Memory;
 pub const MAX_THREADS: usize = 256;
 
 /// Bytes of memory that the threads of a group may share.
-pub const MAX_SHARED: usize = 4 * 4352;
+pub const MAX_SHARED: usize = 4 * 64 * 104;
 
 /// Where tensors may begin: entries of the table that every launch is given.
 pub const MAX_TENSORS: usize = 32;

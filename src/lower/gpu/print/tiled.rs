@@ -2,11 +2,11 @@
 //!
 //! A group holds parts of both sides in shared memory, inner axis outermost, twice: while the threads multiply one part,
 //! the next is on its way through their registers into the other. A thread's own results are 4 neighbouring rows or
-//! columns at a time, so that it reads its part of a side in one go. Its slice of the inner axis is a quarter of every
+//! columns at a time, so that it reads its part of a side in one go. Its slice of the inner axis is the same in every
 //! part; the slices are added up at the end, in their order.
 
 use super::{Kind, Writer};
-use crate::lower::gpu::kernel::{Access, Expr, Kernel, TILE_DEPTH, TILE_SLICES, Tile};
+use crate::lower::gpu::kernel::{Access, Expr, Kernel, TILE_DEPTH, Tile};
 use std::ops::Range;
 
 /// Floats that one access of shared memory takes, and one of a side where they lie together there.
@@ -325,12 +325,12 @@ impl<'k> Writer<'k> {
 
     /// Multiplies the thread's slice of the part that begins at `half`.
     fn multiply(&mut self, sides: &[Side; 2], tile: Tile) {
-        self.unroll(TILE_DEPTH / TILE_SLICES);
-        self.each("depth", "0u", TILE_DEPTH / TILE_SLICES, 1);
+        self.unroll(TILE_DEPTH / tile.slices);
+        self.each("depth", "0u", TILE_DEPTH / tile.slices, 1);
         for (side, (own, ours)) in sides.iter().zip(tile.each.into_iter().zip(tile.sides())) {
             let (name, at) = if side.name == "a" { ("u", "y") } else { ("v", "x") };
             for quad in 0..own / QUAD {
-                let row = format!("(slice * {}u + depth) * {}u", TILE_DEPTH / TILE_SLICES, side.row());
+                let row = format!("(slice * {}u + depth) * {}u", TILE_DEPTH / tile.slices, side.row());
                 let index = format!("half + {}u + {row} + {at} + {}u", side.start, quad * ours * QUAD);
                 let names: Vec<String> = (0..QUAD).map(|i| format!("{name}{}", quad * QUAD + i)).collect();
                 let line = self.dialect.load_shared(&index, &names);
@@ -348,7 +348,7 @@ impl<'k> Writer<'k> {
     /// Adds up the slices in shared memory, first to last, as rows of the tile.
     fn add_slices(&mut self, tile: Tile) {
         let [ours, across] = tile.sides();
-        for slice in 0..TILE_SLICES {
+        for slice in 0..tile.slices {
             self.open(&format!("if (slice == {slice}u)"));
             for i in 0..tile.each[0] {
                 let row = format!("(y + {}u) * {}u", i / QUAD * ours * QUAD + i % QUAD, tile.size[1]);
