@@ -20,6 +20,8 @@ static inline float4 make_float4(float x, float y, float z, float w) {
   return all;
 }
 
+template <typename T> static inline T __ldg(const T *at) { return *at; }
+
 struct Index {
   unsigned x, y, z;
 };

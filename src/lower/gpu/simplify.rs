@@ -25,8 +25,9 @@ pub fn kernel(mut kernel: Kernel) -> Kernel {
         if kernel.reduce.is_none() || m.min(n) < NARROW || kernel.reduced() <= SHALLOW {
             kernel.schedule = Schedule::Flat;
         } else {
-            kernel.schedule =
-                Schedule::Tiled { rows, columns, tile: tile(size(&kernel.lengths[..rows]), m, n) };
+            let batch = size(&kernel.lengths[..rows]);
+            let windows = accesses(&mut kernel).any(|access| !access.slides.is_empty());
+            kernel.schedule = Schedule::Tiled { rows, columns, tile: tile(batch, m, n, windows) };
         }
     }
     finish(&mut kernel);
@@ -46,8 +47,8 @@ fn finish(kernel: &mut Kernel) {
     }
 }
 
-/// For `batch` products of `m` rows and `n` columns each.
-fn tile(batch: usize, m: usize, n: usize) -> Tile {
+/// For `batch` products of `m` rows and `n` columns each; `windows` says whether a side is one of images.
+fn tile(batch: usize, m: usize, n: usize, windows: bool) -> Tile {
     // Few rows or columns are beside the tiles' last ones, and few tiles are needed.
     let side = |length: usize, most: usize| match length {
         ..=16 => (16, 4),
@@ -59,9 +60,15 @@ fn tile(batch: usize, m: usize, n: usize) -> Tile {
     };
     let (rows, columns) = (side(m, 64), side(n, 104));
     let mut tile = Tile { size: [rows.0, columns.0], each: [rows.1, columns.1], slices: 4 };
-    // Where there are many groups, or many threads in one, fewer need to meet at the end.
+    // Where there are many groups, or many threads in one, fewer need to meet at the end. Then a thread loads more of the
+    // sides, and where windows lie takes registers.
     let groups = batch * m.div_ceil(tile.size[0]) * n.div_ceil(tile.size[1]);
-    while tile.slices > 1 && (tile.threads() > MAX_THREADS || (groups > 4 * GROUPS && tile.slices > 2)) {
+    let least = match groups > 4 * GROUPS {
+        true if windows => 2,
+        true => 1,
+        false => 4,
+    };
+    while tile.slices > 1 && (tile.threads() > MAX_THREADS || tile.slices > least) {
         tile.slices /= 2;
     }
     tile

@@ -11,6 +11,8 @@ use super::simplify::{GROUPS, MULTIPROCESSORS};
 
 /// The fewest points that a part of a sum has, for each thread that shares it.
 const FEWEST: usize = 16;
+/// So many times more groups than products want keep the memory busy, whose answers take long.
+const ON_THEIR_WAY: usize = 4;
 /// The fewest points of a part of a product.
 const FEWEST_OF_PRODUCT: usize = 96;
 /// What a group of a product takes beside its sum, and the second kernel, in parts of [`TILE_DEPTH`] points: measured on
@@ -39,10 +41,10 @@ fn factor(kernel: &Kernel) -> Option<(usize, usize)> {
         Schedule::Flat => None,
         // As many parts as there is room for, or somewhat fewer.
         Schedule::Lanes { lanes, .. } => {
-            let wanted = GROUPS.div_ceil(groups).min(points / (lanes * FEWEST));
+            let wanted = (ON_THEIR_WAY * GROUPS).div_ceil(groups).min(points / (lanes * FEWEST));
             let fits = choices.filter(|(_, parts)| (wanted.div_ceil(2)..=wanted).contains(parts));
             let best = fits.max_by_key(|(axis, parts)| (*parts, std::cmp::Reverse(*axis)));
-            best.filter(|_| 2 * groups <= GROUPS && wanted >= 2)
+            best.filter(|_| wanted >= 2)
         }
         // Groups run in rounds, of which the last may be nearly empty.
         Schedule::Tiled { tile, .. } => {

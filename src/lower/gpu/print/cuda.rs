@@ -77,6 +77,11 @@ impl Dialect for Cuda {
         format!("t{tensor}[{index}]")
     }
 
+    /// Without regard to what is written, so that several may be on their way.
+    fn read(&self, tensor: usize, index: &str) -> String {
+        format!("__ldg(t{tensor} + ({index}))")
+    }
+
     fn barrier(&self) -> &'static str {
         "__syncthreads();"
     }
@@ -91,7 +96,7 @@ impl Dialect for Cuda {
 
     fn load_wide(&self, tensor: usize, index: &str, names: &[String]) -> String {
         let [a, b, c, d] = names else { unreachable!("there are four") };
-        let load = format!("const float4 wide = *(const float4 *)(t{tensor} + ({index}));");
+        let load = format!("const float4 wide = __ldg((const float4 *)(t{tensor} + ({index})));");
         format!("{load} {a} = wide.x; {b} = wide.y; {c} = wide.z; {d} = wide.w;")
     }
 

@@ -63,7 +63,7 @@ impl Writer<'_> {
             conditions.push(format!("{at} >= 0.0f && {at} < {rows}.0f"));
             index = format!("{index} + {} * {stride}u", self.dialect.convert(Kind::Index, &at));
         }
-        let element = self.dialect.element(access.tensor, &index);
+        let element = self.dialect.read(access.tensor, &index);
         if conditions.is_empty() {
             let line = self.dialect.fixed(Kind::Float, name, &element);
             self.line(&line);

@@ -62,8 +62,13 @@ trait Dialect {
 
     fn sqrt(&self, value: &str) -> String;
 
-    /// An element of a tensor of the kernel.
+    /// An element of a tensor of the kernel, to be written.
     fn element(&self, tensor: usize, index: &str) -> String;
+
+    /// The value of an element that the kernel does not write.
+    fn read(&self, tensor: usize, index: &str) -> String {
+        self.element(tensor, index)
+    }
 
     fn barrier(&self) -> &'static str;
 
@@ -80,7 +85,7 @@ trait Dialect {
     /// Sets four variables to neighbouring elements, the first at a multiple of four floats.
     fn load_wide(&self, tensor: usize, index: &str, names: &[String]) -> String {
         let one = |(i, name): (usize, &String)| {
-            format!("{name} = {};", self.element(tensor, &format!("{index} + {i}u")))
+            format!("{name} = {};", self.read(tensor, &format!("{index} + {i}u")))
         };
         names.iter().enumerate().map(one).collect::<Vec<_>>().join(" ")
     }

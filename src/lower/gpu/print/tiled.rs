@@ -137,6 +137,7 @@ impl<'k> Writer<'k> {
         self.line(self.dialect.barrier());
         self.close();
         self.add_slices(tile);
+        self.unroll(4);
         self.each("cell", "thread", tile_m * tile_n, tile.threads());
         self.index("m", &format!("first_m + cell / {tile_n}u"));
         self.index("n", &format!("first_n + cell % {tile_n}u"));
@@ -284,7 +285,7 @@ impl<'k> Writer<'k> {
             let index = terms.join(" + ");
             let names: Vec<String> = (0..side.wide).map(|i| format!("{own}_{i}")).collect();
             let load = match side.wide {
-                1 => format!("{} = {};", names[0], self.dialect.element(access.tensor, &index)),
+                1 => format!("{} = {};", names[0], self.dialect.read(access.tensor, &index)),
                 _ => self.dialect.load_wide(access.tensor, &index, &names),
             };
             let load =
