@@ -166,9 +166,7 @@ pub fn open() -> std::result::Result<Arc<dyn Driver>, String> {
         Ok(Cuda {
             name: context.name()?,
             stream: context.new_stream()?,
-            branches: (1..std::env::var("MX_BR").ok().and_then(|v| v.parse().ok()).unwrap_or(BRANCHES))
-                .map(|_| context.new_stream())
-                .collect::<std::result::Result<_, _>>()?,
+            branches: (1..BRANCHES).map(|_| context.new_stream()).collect::<std::result::Result<_, _>>()?,
             architecture: format!("compute_{major}{minor}"),
             free: context.mem_get_info()?.0 as u64,
             context,

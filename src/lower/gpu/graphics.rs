@@ -127,8 +127,13 @@ fn adapters(kind: Kind) -> std::result::Result<Vec<wgpu::Adapter>, String> {
     description.backends = backends;
     description.flags = wgpu::InstanceFlags::empty();
     let mut adapters = wait(wgpu::Instance::new(description).enumerate_adapters(backends));
-    let threads = print::MAX_THREADS as u32;
-    let shared = print::MAX_SHARED as u32;
+    let (threads, shared) = (print::MAX_THREADS as u32, print::MAX_SHARED as u32);
+    let weak = adapters.first().map(|adapter| {
+        let name = name(&adapter.get_info());
+        format!(
+            "{name} has not the {threads} threads and {shared} bytes of shared memory that a group may take"
+        )
+    });
     adapters.retain(|adapter| {
         let limits = adapter.limits();
         limits.max_compute_invocations_per_workgroup >= threads
@@ -142,7 +147,7 @@ fn adapters(kind: Kind) -> std::result::Result<Vec<wgpu::Adapter>, String> {
         wgpu::DeviceType::Cpu => 4,
     };
     adapters.sort_by_key(rank);
-    if adapters.is_empty() { Err(missing.into()) } else { Ok(adapters) }
+    if adapters.is_empty() { Err(weak.unwrap_or_else(|| missing.into())) } else { Ok(adapters) }
 }
 
 fn name(info: &wgpu::AdapterInfo) -> String {

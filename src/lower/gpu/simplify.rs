@@ -2,6 +2,7 @@
 //! schedule is chosen.
 
 use super::kernel::{Access, Expr, Kernel, Schedule, Tile};
+use std::cmp::Reverse;
 use std::ops::Range;
 
 /// So many points or fewer are reduced by one thread.
@@ -25,9 +26,8 @@ pub fn kernel(mut kernel: Kernel) -> Kernel {
         if kernel.reduce.is_none() || m.min(n) < NARROW || kernel.reduced() <= SHALLOW {
             kernel.schedule = Schedule::Flat;
         } else {
-            let batch = size(&kernel.lengths[..rows]);
-            let windows = accesses(&mut kernel).any(|access| !access.slides.is_empty());
-            kernel.schedule = Schedule::Tiled { rows, columns, tile: tile(batch, m, n, windows) };
+            let tile = tile(size(&kernel.lengths[..rows]), m, n);
+            kernel.schedule = Schedule::Tiled { rows, columns, tile };
         }
     }
     finish(&mut kernel);
@@ -47,28 +47,22 @@ fn finish(kernel: &mut Kernel) {
     }
 }
 
-/// For `batch` products of `m` rows and `n` columns each; `windows` says whether a side is one of images.
-fn tile(batch: usize, m: usize, n: usize, windows: bool) -> Tile {
-    // Few rows or columns are beside the tiles' last ones, and few tiles are needed.
+/// For `batch` products of `m` rows and `n` columns each.
+fn tile(batch: usize, m: usize, n: usize) -> Tile {
+    // Few rows or columns are beside the tiles' last ones, and few tiles are needed; of equal ones the larger.
     let side = |length: usize, most: usize| match length {
         ..=16 => (16, 4),
         17..=32 => (32, 4),
         _ => {
-            let wide = (40..=most).step_by(8).min_by_key(|tile| (length.div_ceil(*tile) * (tile + 8), *tile));
-            (wide.expect("there are tiles"), 8)
+            let cost = |tile: usize| (length.div_ceil(tile) * (tile + 8), Reverse(tile));
+            ((40..=most).step_by(8).min_by_key(|tile| cost(*tile)).expect("there are tiles"), 8)
         }
     };
     let (rows, columns) = (side(m, 64), side(n, 104));
     let mut tile = Tile { size: [rows.0, columns.0], each: [rows.1, columns.1], slices: 4 };
-    // Where there are many groups, or many threads in one, fewer need to meet at the end. Then a thread loads more of the
-    // sides, and where windows lie takes registers.
+    // Where there are many groups, or many threads in one, fewer need to meet at the end.
     let groups = batch * m.div_ceil(tile.size[0]) * n.div_ceil(tile.size[1]);
-    let least = match groups > 4 * GROUPS {
-        true if windows => 2,
-        true => 1,
-        false => 4,
-    };
-    while tile.slices > 1 && (tile.threads() > MAX_THREADS || tile.slices > least) {
+    while tile.threads() > MAX_THREADS || (groups > 4 * GROUPS && tile.slices > 2) {
         tile.slices /= 2;
     }
     tile

@@ -252,12 +252,12 @@ impl<'k> Writer<'k> {
             if side.loads() < (number + 1) * threads {
                 inside.push(format!("thread + {}u < {}u", number * threads, side.loads()));
             }
-            if side.length % side.tile != 0 {
+            if !side.length.is_multiple_of(side.tile) {
                 inside.push(format!("{own}_along < {}u", side.length));
             }
             self.open("");
             self.index("k", &format!("step * {TILE_DEPTH}u + {depth}"));
-            if kernel.reduced() % TILE_DEPTH != 0 {
+            if !kernel.reduced().is_multiple_of(TILE_DEPTH) {
                 inside.push(format!("k < {}u", kernel.reduced()));
             }
             let inner = kernel.kept..kernel.lengths.len();
