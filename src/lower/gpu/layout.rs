@@ -13,9 +13,9 @@ use crate::lower::inline::{expensive, is_view, merge, splats};
 use crate::lower::view::View;
 
 /// An inline tensor with several readers is computed in each of them if it takes at most so many cheap operations …
-const CHEAP_OPERATIONS: usize = 3;
-/// … on at most so many tensors.
-const CHEAP_LEAVES: usize = 2;
+const CHEAP_OPERATIONS: usize = 8;
+/// … on at most so many tensors of its size; what is much smaller, such as one number a channel, is read from caches.
+const CHEAP_LEAVES: usize = 3;
 /// Beyond these a single reader does not inline either.
 const MAX_OPERATIONS: usize = 40;
 const MAX_LEAVES: usize = 12;
@@ -113,8 +113,10 @@ impl Layout {
                 let mut below = vec![at];
                 step.inputs.iter().for_each(|input| merge(&mut below, &operations[*input]));
                 let leaves = layout.leaves[at].len();
+                let large_leaf = |leaf: &&usize| 2 * draft.steps[**leaf].shape.size() > step.shape.size();
+                let large_leaves = layout.leaves[at].iter().filter(large_leaf).count();
                 let costly = below.iter().any(|i| expensive(&draft.steps[*i].op));
-                let cheap = !costly && below.len() <= CHEAP_OPERATIONS && leaves <= CHEAP_LEAVES;
+                let cheap = !costly && below.len() <= CHEAP_OPERATIONS && large_leaves <= CHEAP_LEAVES;
                 let large = below.len() > MAX_OPERATIONS || leaves > MAX_LEAVES;
                 let crosses = demand.late && !doors.late[at];
                 make = demand.memory || large || (!cheap && (demand.readers > 1 || crosses));
