@@ -115,6 +115,7 @@ fn cuda_text_computes_what_it_says() {
     let mut cases = rows::samples();
     cases.extend(rows::reductions());
     cases.extend(rows::products().into_iter().step_by(3));
+    cases.extend(rows::parted());
     cases.extend(random_plans::cases(0..10));
     cases.extend(learners::sine().pop());
     check(&cases);
