@@ -76,7 +76,7 @@ fn a_budget_an_interruption_and_what_is_not_there() {
         command.env("MAMLX_DATA", &data).env("XDG_DATA_HOME", &data).env("HOME", &data);
         command.output().unwrap()
     };
-    let first = paper(&["--budget", "2s"]);
+    let first = paper(&["--budget", "5s"]);
     let stderr = String::from_utf8_lossy(&first.stderr).to_string();
     assert_eq!(first.status.code(), Some(75), "{stderr}");
     assert!(
