@@ -4,7 +4,8 @@ use super::arrays::{Arrays, Like};
 use super::workload::{Policy as Sizes, Quantity};
 use super::{Work, named};
 use crate::error::Result;
-use crate::lower::Device;
+use crate::lower::executable::Scratch;
+use crate::lower::{Device, Executable};
 use crate::nn::mlp::Mlp;
 use crate::nn::{Activation, Layout, Policy};
 use crate::record::weights::Tensor;
@@ -15,7 +16,7 @@ use crate::run::rl::task::TaskWork;
 use crate::run::rl::together::{Sizes as Fused, Together};
 use crate::run::rollout::Batch;
 use crate::run::trust_region::conjugate_gradient;
-use crate::run::workers::{Shared, Workers};
+use crate::run::workers::Workers;
 use std::time::Duration;
 
 /// Iterations of conjugate gradient, and what is added to the diagonal (protocol A.4).
@@ -146,23 +147,19 @@ impl Work for PolicyWork {
     }
 
     fn profile(&mut self) -> Result<Vec<(String, Duration)>> {
-        let programs = match &mut self.how {
-            How::Alone { programs, .. } => programs,
-            How::Together(together) => return together.profile(),
-        };
-        let Programs { policy_gradient, policy_curvature, surrogate_gradient, fisher, .. } = &**programs;
-        let of = |shared: &Shared| {
-            let program = &shared.program;
-            let mut outputs: Vec<Vec<f32>> = program.outputs().iter().map(|p| vec![0.0; p.size()]).collect();
-            let mut into: Vec<&mut [f32]> = outputs.iter_mut().map(|o| &mut o[..]).collect();
-            let given: Vec<Vec<f32>> = program.inputs().iter().map(|p| vec![0.1; p.size()]).collect();
-            let given: Vec<&[f32]> = given.iter().map(|i| &i[..]).collect();
-            let times = program.profile(&mut shared.scratch(0), &given, &mut into)?;
-            let named = |(kernel, time)| (format!("{}: {kernel}", program.name()), time);
-            Ok(times.into_iter().map(named).collect::<Vec<_>>())
-        };
-        let all = [policy_gradient, policy_curvature, surrogate_gradient, fisher];
-        Ok(all.into_iter().map(of).collect::<Result<Vec<_>>>()?.concat())
+        match &mut self.how {
+            How::Alone { programs, .. } => {
+                let Programs { policy_gradient, policy_curvature, surrogate_gradient, fisher, .. } =
+                    &**programs;
+                let all = [policy_gradient, policy_curvature, surrogate_gradient, fisher];
+                let times = all.map(|shared| profile(&shared.program, &mut shared.scratch(0)));
+                Ok(times.into_iter().collect::<Result<Vec<_>>>()?.concat())
+            }
+            How::Together(together) => {
+                let times = together.programs().map(|(program, scratch)| profile(program, scratch));
+                Ok(times.collect::<Result<Vec<_>>>()?.concat())
+            }
+        }
     }
 
     fn bytes_per_task(&self) -> usize {
@@ -179,6 +176,16 @@ impl Work for PolicyWork {
             };
         pieces * kept + surrogate_gradient.program.scratch_bytes()
     }
+}
+
+/// Every kernel of a program, on inputs that do not matter to its time.
+fn profile(program: &Executable, scratch: &mut Scratch) -> Result<Vec<(String, Duration)>> {
+    let mut outputs: Vec<Vec<f32>> = program.outputs().iter().map(|port| vec![0.0; port.size()]).collect();
+    let mut into: Vec<&mut [f32]> = outputs.iter_mut().map(Vec::as_mut_slice).collect();
+    let given: Vec<Vec<f32>> = program.inputs().iter().map(|port| vec![0.1; port.size()]).collect();
+    let given: Vec<&[f32]> = given.iter().map(Vec::as_slice).collect();
+    let named = |(kernel, time)| (format!("{}: {kernel}", program.name()), time);
+    Ok(program.profile(scratch, &given, &mut into)?.into_iter().map(named).collect())
 }
 
 fn mean(batch: &[TaskWork], size: usize) -> Vec<f32> {

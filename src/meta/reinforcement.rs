@@ -125,8 +125,7 @@ impl Policy {
                 log_std: tape.input(&[lead, &[1, self.actions()]].concat()),
             };
             let new = self.forward(&theta, steps.observation);
-            let ratio = (new.log_density(steps.action) - old.log_density(steps.action)).exp();
-            let loss = -loss::weighted(ratio * steps.advantage, steps.weight);
+            let loss = steps.surrogate_loss(new.log_density(steps.action), old.log_density(steps.action));
             let kl = loss::weighted(new.kl_from(old), steps.weight);
             let mut inputs = vec![self.layout().port("theta", &theta)];
             inputs.extend(steps.ports());
@@ -207,7 +206,12 @@ impl Policy {
     }
 }
 
-impl Steps<'_> {
+impl<'t> Steps<'t> {
+    /// The outer objective S = −Σ w (π/π_old) A `[lead…]`, of log densities `[lead…, n]` of the actions (protocol A.4).
+    pub(super) fn surrogate_loss(&self, new: Var<'t>, old: Var<'t>) -> Var<'t> {
+        -loss::weighted((new - old).exp() * self.advantage, self.weight)
+    }
+
     pub(super) fn ports(&self) -> [Port; 4] {
         [
             Port::single("observation", self.observation),

@@ -11,7 +11,6 @@
 //! `action_k [tasks, support, …]`, `advantage_k [tasks, support]`, `weight_k [tasks, support]`; and of the time steps
 //! after adaptation the like without a number, `[tasks, query, …]`. Weights are as for [`loss::weighted`].
 
-use super::reinforcement::Steps;
 use super::{inner, loss};
 use crate::graph::{Plan, Port, Shape, Tape, Var, grad, vjp};
 use crate::nn::policy::Gaussian;
@@ -105,11 +104,6 @@ impl<'t> Adaptation<'t> {
     }
 }
 
-/// The outer objective S = −Σ w (π/π_old) A of every task, `[tasks]` (protocol A.4).
-fn surrogate_loss<'t>(new: Var<'t>, old: Var<'t>, steps: &Steps<'t>) -> Var<'t> {
-    -loss::weighted((new - old).exp() * steps.advantage, steps.weight)
-}
-
 impl Policy {
     /// The outer gradient (Algorithm 3, lines 4 to 10): `steps` inner steps on `support` time steps each, then ∇S on
     /// `query` time steps that the adapted policy sampled, with respect to θ; with the inner gradients constant unless
@@ -132,7 +126,7 @@ impl Policy {
             let policy = self.forward(adaptation.adapted(), last.observation);
             let log_density = policy.log_density(last.action);
             // The policy is the one that sampled.
-            let loss = surrogate_loss(log_density, log_density.stop_gradient(), &last);
+            let loss = last.surrogate_loss(log_density, log_density.stop_gradient());
             // To first order the derivative of the adaptation is the identity.
             let start = if through { &adaptation.thetas[0] } else { adaptation.adapted() };
             let gradient = summed(&grad(loss.sum_all(), start));
@@ -202,7 +196,7 @@ impl Policy {
                 log_std: tape.input(&[tasks, 1, self.actions()]),
             };
             let new = self.forward(adaptation.adapted(), last.observation);
-            let loss = surrogate_loss(new.log_density(last.action), old.log_density(last.action), &last);
+            let loss = last.surrogate_loss(new.log_density(last.action), old.log_density(last.action));
             let kl = loss::weighted(new.kl_from(old), last.weight);
             let mut inputs = adaptation.inputs;
             inputs.extend(last.ports());

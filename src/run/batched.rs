@@ -89,15 +89,19 @@ impl Gradients {
     pub fn again(&self, theta: &[f32], rate: f32) -> Result<Vec<f32>> {
         assert!(self.at_once(), "several launches share their memory");
         let launch = &self.launches[0];
-        let (mut gradient, rate) = (vec![0.0; theta.len()], [rate]);
-        let mut inputs: Vec<&[f32]> = vec![&[]; launch.program.inputs().len()];
+        let (mut gradient, mut losses) = (vec![0.0; theta.len()], vec![0.0; launch.tasks]);
+        launch.run(&self.without_points(theta, &[rate]), &mut [&mut gradient, &mut losses])?;
+        Ok(gradient)
+    }
+
+    /// Inputs of the first launch that leave the points which it holds.
+    fn without_points<'a>(&self, theta: &'a [f32], rate: &'a [f32; 1]) -> Vec<&'a [f32]> {
+        let mut inputs: Vec<&[f32]> = vec![&[]; self.launches[0].program.inputs().len()];
         inputs[0] = theta;
         if self.adapts {
-            inputs[1] = &rate;
+            inputs[1] = rate;
         }
-        let mut losses = vec![0.0; launch.tasks];
-        launch.run(&inputs, &mut [&mut gradient, &mut losses])?;
-        Ok(gradient)
+        inputs
     }
 
     /// Whether one launch takes the whole meta-batch.
@@ -107,15 +111,9 @@ impl Gradients {
 
     /// Every kernel of a launch, with the time that it took on what lies on the device.
     pub fn profile(&self, theta: &[f32], rate: f32) -> Result<Vec<(String, Duration)>> {
-        let launch = &self.launches[0];
-        let rate = [rate];
-        let mut inputs: Vec<&[f32]> = vec![&[]; launch.program.inputs().len()];
-        inputs[0] = theta;
-        if self.adapts {
-            inputs[1] = &rate;
-        }
-        let mut scratch = launch.scratch.lock().unwrap_or_else(PoisonError::into_inner);
-        launch.program.profile(&mut scratch, &inputs, &mut [])
+        let Launch { program, scratch, .. } = &self.launches[0];
+        let mut scratch = scratch.lock().unwrap_or_else(PoisonError::into_inner);
+        program.profile(&mut scratch, &self.without_points(theta, &[rate]), &mut [])
     }
 
     /// The sum of all tasks' gradients `[parameters]`, and each task's outer loss in its place.

@@ -8,7 +8,7 @@
 //! on. Ports cross in page-locked memory, neighbours in one copy. Runs take turns: a GPU is busy with one launch of all
 //! tasks, not with several threads.
 
-use super::driver::{Driver, Loaded, Memory, sent, too_large};
+use super::driver::{Driver, Loaded, Memory, Sent, too_large};
 use super::{Module, order, print};
 use crate::error::{Error, Result};
 use crate::lower::program::PortInfo;
@@ -42,8 +42,7 @@ struct Program {
     cuda: Arc<Cuda>,
     module: Module,
     stages: [Vec<Launch>; 2],
-    /// Which inputs a run from the first stage on, and one of the second alone, are given.
-    sent: [Vec<bool>; 2],
+    sent: Sent,
 }
 
 struct Launch {
@@ -56,6 +55,9 @@ struct Launch {
 
 /// Streams that the launches of a run share.
 const BRANCHES: usize = 4;
+
+/// Graphs that a scratch holds at most: one for each memory of a task, which may be many.
+const MOST_GRAPHS: usize = 256;
 
 /// Times that a profile repeats each launch, and the mean is taken.
 const REPEATS: u32 = 10;
@@ -294,7 +296,7 @@ impl Driver for Cuda {
             launches
         });
         drop(functions);
-        let sent = [0..2, 1..2].map(|stages| sent(&module, &stages));
+        let sent = Sent::of(&module);
         Ok(Box::new(Program { cuda: self, module, stages, sent }))
     }
 }
@@ -431,6 +433,9 @@ impl Loaded for Program {
         self.send(stages.clone(), arena, sent, inputs)?;
         let kept = kept.map_or(&*own, |kept| kept.of::<Held<CudaSlice<f32>>>().get());
         let launches = (stages.start, stages.end, address(kept, &cuda.stream));
+        if graphs.len() >= MOST_GRAPHS && !graphs.contains_key(&launches) {
+            graphs.clear();
+        }
         let graph = graphs.entry(launches).or_insert_with(|| self.capture(stages.clone(), arena, kept));
         match graph {
             Graph::Captured(graph) => graph.launch(),
@@ -497,7 +502,7 @@ impl Program {
         let fails = |why| self.cuda.fails(why);
         let stream = &self.cuda.stream;
         let starts = &self.module.memory.inputs;
-        let wanted = |port: usize| !inputs[port].is_empty() && self.sent[stages.start][port];
+        let wanted = |port: usize| self.sent.takes(&stages, port, inputs[port]);
         let pinned = pinned.as_mut_slice().map_err(fails)?;
         for (port, data) in inputs.iter().enumerate().filter(|(port, _)| wanted(*port)) {
             pinned[starts[port]..starts[port] + data.len()].copy_from_slice(data);

@@ -2,6 +2,7 @@
 
 use super::Module;
 use crate::error::{Error, Result};
+use crate::lower::program::PortInfo;
 use std::any::Any;
 use std::ops::Range;
 use std::sync::Arc;
@@ -62,22 +63,33 @@ impl Memory {
     }
 }
 
-/// Whether a run of some stages is given each input port: the first stage takes over all of them, since what only the
-/// second reads may be left out there.
-pub fn sent(module: &Module, stages: &Range<usize>) -> Vec<bool> {
-    let places = &module.memory;
-    let ports = module.inputs.iter().zip(&places.inputs);
-    let tensors = module.stages[1].iter().flat_map(|kernel| &kernel.tensors);
-    let read: Vec<usize> = tensors
-        .map(|tensor| places.places[&tensor.buffer])
-        .filter(|place| place.memory == super::memory::SCRATCH)
-        .map(|place| place.offset)
-        .collect();
-    ports
-        .map(|(port, start)| {
-            stages.start == 0 || read.iter().any(|at| (*start..*start + port.size()).contains(at))
-        })
-        .collect()
+/// Which inputs a run writes. The first stage takes over all that it is given, because what only the second reads may be
+/// left out there.
+pub struct Sent {
+    /// Whether the second stage reads a port.
+    late: Vec<bool>,
+}
+
+impl Sent {
+    pub fn of(module: &Module) -> Sent {
+        let places = &module.memory;
+        let tensors = module.stages[1].iter().flat_map(|kernel| &kernel.tensors);
+        let read: Vec<usize> = tensors
+            .map(|tensor| places.places[&tensor.buffer])
+            .filter(|place| place.memory == super::memory::SCRATCH)
+            .map(|place| place.offset)
+            .collect();
+        let ports = module.inputs.iter().zip(&places.inputs);
+        let late = |(port, start): (&PortInfo, &usize)| {
+            read.iter().any(|at| (*start..*start + port.size()).contains(at))
+        };
+        Sent { late: ports.map(late).collect() }
+    }
+
+    /// Whether a run of these stages writes a port that it is given so much for.
+    pub fn takes(&self, stages: &Range<usize>, port: usize, data: &[f32]) -> bool {
+        !data.is_empty() && (stages.start == 0 || self.late[port])
+    }
 }
 
 /// Refuses a module whose memory a device cannot hold.

@@ -7,7 +7,7 @@
 //! Sums have a fixed order in every kernel, so a device gives the same bytes again; two devices may differ, because
 //! drivers may or may not join a product and a sum into one rounding.
 
-use super::driver::{Driver, Loaded, Memory, sent, too_large};
+use super::driver::{Driver, Loaded, Memory, Sent, too_large};
 use super::{Module, print};
 use crate::error::{Error, Result};
 use crate::lower::device::Kind;
@@ -40,8 +40,7 @@ struct Program {
     graphics: Arc<Graphics>,
     module: Module,
     stages: [Vec<Launch>; 2],
-    /// Which inputs a run from the first stage on, and one of the second alone, are given.
-    sent: [Vec<bool>; 2],
+    sent: Sent,
     begins: wgpu::Buffer,
 }
 
@@ -273,7 +272,7 @@ impl Driver for Graphics {
                 table += step;
             }
         }
-        let sent = [0..2, 1..2].map(|stages| sent(&module, &stages));
+        let sent = Sent::of(&module);
         Ok(Box::new(Program { graphics: self, module, stages, sent, begins: tables }))
     }
 }
@@ -328,7 +327,7 @@ impl Loaded for Program {
             }
         };
         for (port, data) in inputs.iter().enumerate() {
-            if self.sent[stages.start][port] && !data.is_empty() {
+            if self.sent.takes(&stages, port, data) {
                 let start = 4 * self.module.memory.inputs[port] as u64;
                 graphics.queue.write_buffer(&scratch.arena, start, bytes(data));
             }

@@ -51,20 +51,19 @@ pub fn kernels(draft: &Draft, layout: &Layout, doors: &Doors) -> [Vec<Kernel>; 2
         }
     }
     let first_late = s.first;
-    let items = drop_unread(s.items, draft.steps.len(), &direct);
+    let mut early = drop_unread(s.items, draft.steps.len(), &direct);
+    let late = early.split_off(first_late);
     // Buffers of parted sums have the numbers after those of the results.
     let mut next = draft.steps.len() + direct.len();
-    let kernels = |items: &[Build], next: &mut usize| -> Vec<Kernel> {
-        let alive = items.iter().filter(|item| !item.stores.is_empty());
-        let made = alive.map(|item| simplify::kernel(item.clone().finish()));
-        made.flat_map(|kernel| {
-            let parts = split::kernel(kernel, *next);
-            *next += usize::from(parts.len() > 1);
+    [early, late].map(|items| {
+        let alive = items.into_iter().filter(|item| !item.stores.is_empty());
+        let made = alive.map(|item| simplify::kernel(item.finish())).flat_map(|kernel| {
+            let parts = split::kernel(kernel, next);
+            next += usize::from(parts.len() > 1);
             parts
-        })
-        .collect()
-    };
-    [kernels(&items[..first_late], &mut next), kernels(&items[first_late..], &mut next)]
+        });
+        made.collect()
+    })
 }
 
 impl Scheduler<'_> {

@@ -2,6 +2,7 @@
 //! schedule is chosen.
 
 use super::kernel::{Access, Expr, Kernel, Schedule, Tile};
+use super::print::MAX_THREADS;
 use std::cmp::Reverse;
 use std::ops::Range;
 
@@ -15,8 +16,6 @@ const SHALLOW: usize = 8;
 pub const MULTIPROCESSORS: usize = 132;
 /// A device has room for about so many groups at a time.
 pub const GROUPS: usize = 2 * MULTIPROCESSORS;
-/// Threads that a group of a product may have; more would leave too few registers for each.
-const MAX_THREADS: usize = 256;
 
 pub fn kernel(mut kernel: Kernel) -> Kernel {
     dead(&mut kernel);
@@ -76,11 +75,11 @@ fn lanes(kernel: &Kernel) -> Schedule {
         _ => false,
     });
     if along || kernel.results() < 16 {
-        Schedule::Lanes { width: 1, lanes: if kernel.reduced() > 1024 { 256 } else { 64 } }
+        Schedule::Lanes { width: 1, lanes: if kernel.reduced() > 1024 { MAX_THREADS } else { 64 } }
     } else {
         // Few results: more threads for each, in groups that still read whole sectors of memory.
         let width = if kernel.results() < 16 * GROUPS { 8 } else { 16 };
-        Schedule::Lanes { width, lanes: 256 / width }
+        Schedule::Lanes { width, lanes: MAX_THREADS / width }
     }
 }
 

@@ -7,7 +7,7 @@
 //! done with the total. The order of every sum is fixed, as everywhere.
 
 use super::kernel::{Access, Expr, Kernel, Reduce, Schedule, Store, TILE_DEPTH, Tensor};
-use super::simplify::{GROUPS, MULTIPROCESSORS};
+use super::simplify::{self, GROUPS, MULTIPROCESSORS};
 
 /// The fewest points that a part of a sum has, for each thread that shares it.
 const FEWEST: usize = 16;
@@ -69,7 +69,7 @@ fn coordinate(kernel: &Kernel, axis: usize) -> bool {
 fn split(kernel: Kernel, buffer: usize, axis: usize, parts: usize) -> Vec<Kernel> {
     let (kept, rest) = (kernel.kept, kernel.lengths[axis] / parts);
     let reduce = kernel.reduce.expect("only sums are parted");
-    // The part is the first axis, and what is left of the parted one stays in its place, if it is more than one.
+    // The part is the first axis, and what is left of the parted one stays in its place.
     let mut first = kernel.clone();
     first.lengths[axis] = rest;
     first.lengths.insert(0, parts);
@@ -104,24 +104,10 @@ fn split(kernel: Kernel, buffer: usize, axis: usize, parts: usize) -> Vec<Kernel
         strides
     };
     let strides = row_major(&first.lengths[..first.kept]);
-    let used: Vec<bool> = (0..first.tensors.len()).map(|tensor| reads(&first.inner, tensor)).collect();
-    let mut number = 0;
-    let numbers: Vec<usize> = used.iter().map(|used| (number, number += usize::from(*used)).0).collect();
-    let mut keep = used.iter();
-    first.tensors.retain(|_| keep.next() == Some(&true));
-    first.tensors.iter_mut().for_each(|tensor| tensor.written = false);
-    for expr in &mut first.inner {
-        if let Expr::Load(access, _) = expr {
-            access.tensor = numbers[access.tensor];
-        }
-    }
     first.tensors.push(Tensor { buffer, written: true });
     let place = |tensor: usize, strides: Vec<usize>| Access { tensor, offset: 0, strides, slides: vec![] };
     first.outer = vec![Expr::Total];
     first.stores = vec![Store { access: place(first.tensors.len() - 1, strides.clone()), value: 0 }];
-    if rest == 1 {
-        drop_axis(&mut first, axis + 1);
-    }
     // Kept axes as before, then the parts.
     let mut second = kernel;
     second.lengths.truncate(kept);
@@ -131,31 +117,7 @@ fn split(kernel: Kernel, buffer: usize, axis: usize, parts: usize) -> Vec<Kernel
     second.inner = vec![Expr::Load(place(second.tensors.len() - 1, of_parts), None)];
     second.reduce = Some(Reduce { meet: reduce.meet, value: 0 });
     second.schedule = Schedule::Flat;
-    super::simplify::tidy(&mut second);
+    // Tensors that only one of the two touches go from the other, and an axis that was parted into points.
+    [&mut first, &mut second].into_iter().for_each(simplify::tidy);
     vec![first, second]
-}
-
-fn reads(exprs: &[Expr], tensor: usize) -> bool {
-    exprs.iter().any(|expr| matches!(expr, Expr::Load(access, _) if access.tensor == tensor))
-}
-
-/// Drops a reduced axis of length 1; a sum over no axis at all keeps one.
-fn drop_axis(kernel: &mut Kernel, axis: usize) {
-    if kernel.lengths.len() == kernel.kept + 1 {
-        return;
-    }
-    kernel.lengths.remove(axis);
-    for expr in &mut kernel.inner {
-        match expr {
-            Expr::Load(access, _) => {
-                access.strides.remove(axis);
-                for slide in &mut access.slides {
-                    slide.terms.retain(|(at, _)| *at != axis);
-                    slide.terms.iter_mut().filter(|(at, _)| *at > axis).for_each(|(at, _)| *at -= 1);
-                }
-            }
-            Expr::Coordinate(at) if *at > axis => *at -= 1,
-            _ => {}
-        }
-    }
 }

@@ -11,7 +11,6 @@ use crate::lower::{Device, Executable};
 use crate::nn::Policy;
 use std::iter::once;
 use std::ops::Range;
-use std::time::Duration;
 
 /// Input ports before the time steps: θ and the inner rate.
 const BEFORE: usize = 2;
@@ -221,27 +220,12 @@ impl Together {
         Ok(())
     }
 
-    /// Every kernel of the first launch's programs on the loaded time steps, with the time that it took.
-    pub fn profile(&mut self) -> Result<Vec<(String, Duration)>> {
-        let data = &self.launches[0].data;
-        let mut times = vec![];
-        for fused in self.programs[0].each_mut() {
-            // Whatever the ports hold: time does not depend on it.
-            let zeros: Vec<Vec<f32>> =
-                fused.program.inputs().iter().map(|port| vec![0.0; port.size()]).collect();
-            let mut given: Vec<&[f32]> = zeros.iter().map(Vec::as_slice).collect();
-            let steps = data.len().min(given.len() - BEFORE);
-            given[BEFORE..BEFORE + steps]
-                .iter_mut()
-                .zip(data)
-                .filter(|(to, from)| to.len() == from.len())
-                .for_each(|(to, from)| *to = from);
+    /// The programs of the first launch, each with its memory, to be run on other data.
+    pub fn programs(&mut self) -> impl Iterator<Item = (&Executable, &mut Scratch)> {
+        self.programs[0].each_mut().map(|fused| {
             fused.holds = None;
-            let name = fused.program.name().to_string();
-            let profiled = fused.program.profile(&mut fused.scratch, &given, &mut [])?;
-            times.extend(profiled.into_iter().map(|(kernel, time)| (format!("{name}: {kernel}"), time)));
-        }
-        Ok(times)
+            (&fused.program, &mut fused.scratch)
+        })
     }
 
     /// Bytes of the device's memory that a task takes.

@@ -86,18 +86,23 @@ impl Writer<'_> {
         let mut conditions = vec![];
         for (number, slide) in access.slides.iter().enumerate() {
             let at = format!("{name}_{number}");
-            let mut sum = format!("{}", slide.add);
-            for (axis, factor) in &slide.terms {
-                let axis = self.dialect.convert(Kind::Position, &format!("i{axis}"));
-                sum.push_str(&format!(" + {axis} * ({factor})"));
-            }
-            let line = self.dialect.fixed(Kind::Position, &at, &sum);
-            self.line(&line);
+            self.slid(&at, &slide.add.to_string(), slide, |axis| Some(format!("i{axis}")));
             let (position, inside) = self.position(&at, slide);
             conditions.extend(inside);
             terms.push(format!("{position} * {}u", slide.stride));
         }
         (if terms.is_empty() { "0u".into() } else { terms.join(" + ") }, conditions)
+    }
+
+    /// Names the sum of a slide from a start on, over the axes whose coordinates `named` knows.
+    pub fn slid(&mut self, at: &str, start: &str, slide: &Slide, named: impl Fn(usize) -> Option<String>) {
+        let term = |(axis, factor): &(usize, i64)| {
+            let coordinate = self.dialect.convert(Kind::Position, &named(*axis)?);
+            Some(format!(" + {coordinate} * ({factor})"))
+        };
+        let terms: String = slide.terms.iter().filter_map(term).collect();
+        let line = self.dialect.fixed(Kind::Position, at, &format!("{start}{terms}"));
+        self.line(&line);
     }
 
     /// The position of a slide whose sum has a name, and what has to hold for it to exist. A sum below zero is a large

@@ -163,11 +163,13 @@ fn body(kernel: &Kernel, dialect: &dyn Dialect) -> String {
 /// The arrays that threads of a group share, with their lengths.
 fn shared(kernel: &Kernel) -> Vec<(&'static str, usize)> {
     use super::kernel::Schedule;
-    match kernel.schedule {
-        Schedule::Flat => vec![],
-        Schedule::Lanes { width, lanes } => vec![("part", width * lanes)],
-        Schedule::Tiled { tile, .. } => vec![("part", tiled::shared(tile))],
-    }
+    let floats = match kernel.schedule {
+        Schedule::Flat => return vec![],
+        Schedule::Lanes { width, lanes } => width * lanes,
+        Schedule::Tiled { tile, .. } => tiled::shared(tile),
+    };
+    assert!(4 * floats <= MAX_SHARED, "a group has {floats} floats of shared memory: {kernel}");
+    vec![("part", floats)]
 }
 
 /// Whether the kernel calls one of the functions that are longer than a line.

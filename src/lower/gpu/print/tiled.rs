@@ -173,8 +173,14 @@ impl<'k> Writer<'k> {
         0..side.loads().div_ceil(threads)
     }
 
-    /// Names what of a thread's loads does not change from part to part: for load `number` of side `name` its offset
-    /// `name number o`, the sums `name number s slide` of its slides, and whether it is inside, `name number i`.
+    /// What has to hold for a thread to have a load `number`; nothing where all of a group have one.
+    fn has(side: &Side, number: usize, threads: usize) -> Option<String> {
+        let some = side.loads() < (number + 1) * threads;
+        some.then(|| format!("thread + {}u < {}u", number * threads, side.loads()))
+    }
+
+    /// Names what of a thread's loads does not change from part to part: for load 0 of side a its point `a0_along` along
+    /// the kept axes that the side has, their coordinates `a0_i…`, its offset `a0_o`, and the sums `a0_s…` of its slides.
     fn aim(&mut self, side: &Side, rows: usize, threads: usize) {
         let kernel = self.kernel;
         let name = side.name;
@@ -198,17 +204,9 @@ impl<'k> Writer<'k> {
             strides(side.axes.clone(), &prefix);
             self.index(&format!("{own}_o"), &terms.join(" + "));
             for (number, slide) in access.slides.iter().enumerate() {
-                let terms =
-                    slide.terms.iter().filter(|(axis, _)| *axis < kernel.kept).map(|(axis, factor)| {
-                        let from = if *axis < rows { "i" } else { prefix.as_str() };
-                        format!(
-                            " + {} * ({factor})",
-                            self.dialect.convert(Kind::Position, &format!("{from}{axis}"))
-                        )
-                    });
-                let sum = format!("{}{}", slide.add, terms.collect::<String>());
-                let line = self.dialect.fixed(Kind::Position, &format!("{own}_s{number}"), &sum);
-                self.line(&line);
+                let from = |axis: usize| if axis < rows { "i" } else { prefix.as_str() };
+                let named = |axis: usize| (axis < kernel.kept).then(|| format!("{}{axis}", from(axis)));
+                self.slid(&format!("{own}_s{number}"), &slide.add.to_string(), slide, named);
             }
         }
     }
@@ -248,10 +246,7 @@ impl<'k> Writer<'k> {
         for number in Self::numbers(side, threads) {
             let own = format!("{name}{number}");
             let depth = Self::slot(side, number, threads).1;
-            let mut inside = vec![];
-            if side.loads() < (number + 1) * threads {
-                inside.push(format!("thread + {}u < {}u", number * threads, side.loads()));
-            }
+            let mut inside: Vec<String> = Self::has(side, number, threads).into_iter().collect();
             if !side.length.is_multiple_of(side.tile) {
                 inside.push(format!("{own}_along < {}u", side.length));
             }
@@ -267,17 +262,9 @@ impl<'k> Writer<'k> {
                 terms.push(format!("i{axis} * {}u", access.strides[axis]));
             }
             for (number, slide) in access.slides.iter().enumerate() {
-                let steps =
-                    slide.terms.iter().filter(|(axis, _)| *axis >= kernel.kept).map(|(axis, factor)| {
-                        format!(
-                            " + {} * ({factor})",
-                            self.dialect.convert(Kind::Position, &format!("i{axis}"))
-                        )
-                    });
-                let sum = format!("{own}_s{number}{}", steps.collect::<String>());
                 let at = format!("at{number}");
-                let line = self.dialect.fixed(Kind::Position, &at, &sum);
-                self.line(&line);
+                let named = |axis: usize| (axis >= kernel.kept).then(|| format!("i{axis}"));
+                self.slid(&at, &format!("{own}_s{number}"), slide, named);
                 let (position, conditions) = self.position(&at, slide);
                 inside.extend(conditions);
                 terms.push(format!("{position} * {}u", slide.stride));
@@ -302,11 +289,8 @@ impl<'k> Writer<'k> {
         self.open(&format!("if (step < {parts}u)"));
         for number in Self::numbers(side, threads) {
             let (at, depth) = Self::slot(side, number, threads);
-            let head = match side.loads() < (number + 1) * threads {
-                true => format!("if (thread + {}u < {}u)", number * threads, side.loads()),
-                false => String::new(),
-            };
-            self.open(&head);
+            let head = Self::has(side, number, threads).map(|has| format!("if ({has})"));
+            self.open(&head.unwrap_or_default());
             let to = format!("step % 2u * {part}u + {}u + ({depth}) * {row}u + {at}", side.start);
             self.index("to", &to);
             let names: Vec<String> = (0..side.wide).map(|i| format!("{name}{number}_{i}")).collect();
